@@ -1,0 +1,59 @@
+# Thin on purpose: what happens is in `solo` and in the crates. `make help` lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+SOLO := target/debug/solo
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: setup ## Run the main job on real events, check it, stop everything
+	@$(SOLO) demo
+
+.PHONY: dev
+dev: setup ## Run everything locally with hot reload, until Ctrl-C
+	@exec $(SOLO) dev
+
+.PHONY: test
+test: setup ## Run all tests
+	@cargo test --workspace --no-run
+	@$(SOLO) test-stack -- cargo test --workspace
+
+.PHONY: check
+check: setup fmt clippy rustdoc deny demo ## Run every check that CI runs, besides the tests
+
+.PHONY: setup
+setup: .venv/ready ## Install the tools into .venv and build everything
+	@cargo build --workspace --bins
+
+# Installed aside and put in place when complete: an interrupted set-up is not mistaken for a finished one.
+.venv/ready: requirements.txt
+	@command -v cargo >/dev/null || { echo "error: there is no cargo; install Rust with rustup, then try again" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "error: there is no C compiler (cc); install gcc or clang, then try again" >&2; exit 1; }
+	@python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 9))' 2>/dev/null || \
+		{ echo "error: Python 3.9 or newer with venv is needed (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@echo "Installing the tools into .venv (once, about 60 MB)"
+	@rm -rf .venv
+	@python3 -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
+		-r requirements.txt || { rm -rf .venv; \
+		echo "error: the tools could not be installed; see above. Is the network reachable?" >&2; exit 1; }
+	@touch .venv/ready
+
+.PHONY: fmt
+fmt:
+	cargo fmt --all --check
+
+.PHONY: clippy
+clippy:
+	cargo clippy --workspace --all-targets -- -D warnings
+
+.PHONY: rustdoc
+rustdoc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
+
+.PHONY: clean
+clean: ## Remove everything that was built, installed or stored here, the dev database too
+	rm -rf target .venv .dev

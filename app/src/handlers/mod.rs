@@ -1,0 +1,5 @@
+//! One handler a file.
+
+mod record_payment;
+
+pub use record_payment::RecordPayment;

@@ -1,0 +1,71 @@
+//! `solo`: everything a founder does by hand, in one command.
+
+mod demo;
+mod dev;
+mod env;
+mod executions;
+mod guard;
+mod project;
+mod send;
+mod stack;
+mod stage;
+mod test_stack;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Run, watch and repair a Solo OS backend.
+#[derive(Parser)]
+#[command(name = "solo", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything locally, with hot reload, until Ctrl-C.
+    Dev(dev::Arguments),
+    /// Start everything, send real events, check what became of them, stop everything.
+    Demo(demo::Arguments),
+    /// Send an event, signed as its provider signs it.
+    Send(send::Arguments),
+    /// List and show executions: what came in, and what became of it.
+    #[command(subcommand)]
+    Executions(executions::Command),
+    /// Check the environment.
+    #[command(subcommand)]
+    Env(env::Command),
+    /// Run a command with a throw-away database and cloud emulator beside it (the tests run like this).
+    TestStack(test_stack::Arguments),
+    /// Run a program and stop it when standard input closes. Used by the other commands.
+    #[command(hide = true)]
+    Guard(guard::Arguments),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // The guard outlives its parent's death and must not depend on a runtime.
+    if let Command::Guard(arguments) = cli.command {
+        return guard::run(&arguments);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return ui::fail(&anyhow::Error::new(error).context("the async runtime could not be started")),
+    };
+    runtime.block_on(run(cli.command)).unwrap_or_else(|error| ui::fail(&error))
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Dev(arguments) => dev::run(arguments).await,
+        Command::Demo(arguments) => demo::run(&arguments).await,
+        Command::Send(arguments) => send::run(arguments).await,
+        Command::Executions(command) => executions::run(command).await,
+        Command::Env(command) => env::run(&command),
+        Command::TestStack(arguments) => test_stack::run(arguments).await,
+        Command::Guard(arguments) => Ok(guard::run(&arguments)),
+    }
+}

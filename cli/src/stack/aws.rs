@@ -1,0 +1,110 @@
+//! The AWS emulator (moto): Secrets Manager, S3 and SQS on the loopback address, with what the functions expect in it.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+use shared::db::DatabaseUrl;
+
+use super::{
+    Keys, ports,
+    process::{Plan, Process},
+};
+use crate::{guard::StopSignal, project::Project, ui::Step};
+
+pub const REGION: &str = "us-east-1";
+pub const APP_SECRET: &str = "solo-os/dev/app";
+pub const MASTER_LOGIN: &str = "solo-os/dev/database/master";
+pub const APP_LOGIN: &str = "solo-os/dev/database/app";
+pub const READER_LOGIN: &str = "solo-os/dev/database/reader";
+pub const ASSETS_BUCKET: &str = "solo-os-dev-assets";
+pub const INBOX_QUEUE: &str = "solo-os-dev-inbox";
+
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+pub async fn start(project: &Project, log: PathBuf) -> anyhow::Result<(Process, String)> {
+    let step = Step::start("AWS emulator");
+    let port = ports::free()?;
+    let mut process = Process::start(Plan {
+        name: "the AWS emulator",
+        program: project.python(),
+        arguments: ["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()].map(Into::into).to_vec(),
+        directory: project.root.clone(),
+        environment: vec![("PYTHONDONTWRITEBYTECODE", "1".into()), ("MOTO_ACCOUNT_ID", "123456789012".into())],
+        unset: &["PYTHONPATH", "PYTHONHOME"],
+        stop: StopSignal::Term,
+        user: None,
+        log: Some(log),
+    })
+    .context("run `make setup` first")?;
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let probe = format!("{endpoint}/moto-api/data.json");
+    let client = reqwest::Client::new();
+    process
+        .wait_until(READY_WITHIN, || async {
+            client.get(&probe).send().await.is_ok_and(|answer| answer.status().is_success())
+        })
+        .await?;
+    step.done(&format!("on {endpoint} (S3, SQS, Secrets Manager)"));
+    Ok((process, endpoint))
+}
+
+/// The variables that lead an AWS SDK to the emulator.
+pub fn environment(endpoint: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("AWS_ENDPOINT_URL", endpoint.to_owned()),
+        ("AWS_REGION", REGION.into()),
+        ("AWS_ACCESS_KEY_ID", "local".into()),
+        ("AWS_SECRET_ACCESS_KEY", "local".into()),
+        ("AWS_EC2_METADATA_DISABLED", "true".into()),
+    ]
+}
+
+/// What a shell may have set that would lead it elsewhere. (The SDK refuses dual-stack together with an endpoint.)
+pub const UNSET: &[&str] =
+    &["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_USE_FIPS_ENDPOINT", "AWS_DEFAULT_REGION"];
+
+/// Makes the secrets, the bucket and the queue.
+pub async fn provision(endpoint: &str, keys: &Keys, master: &DatabaseUrl) -> anyhow::Result<()> {
+    let step = Step::start("Secrets, bucket, queue");
+    let config = sdk_config(endpoint);
+    let app_secret = json!({
+        "STRIPE_WEBHOOK_SECRET": keys.stripe_webhook_secret.expose_secret(),
+        "EVENTS_TOKEN": keys.events_token.expose_secret(),
+        "HEALTH_TOKEN": keys.health_token.expose_secret(),
+    });
+    let login = |user: &str, password: &str| json!({"username": user, "password": password});
+    let master_user = master.user.as_deref().unwrap_or("postgres");
+    let master_password = master.password.as_ref().map_or("", |password| password.expose_secret());
+    let secrets = aws_sdk_secretsmanager::Client::new(&config);
+    for (name, value) in [
+        (APP_SECRET, app_secret),
+        (MASTER_LOGIN, login(master_user, master_password)),
+        (APP_LOGIN, login("solo_app", keys.app_password.expose_secret())),
+        (READER_LOGIN, login("solo_reader", keys.reader_password.expose_secret())),
+    ] {
+        let made = secrets.create_secret().name(name).secret_string(value.to_string()).send().await;
+        made.with_context(|| format!("the secret {name} could not be made"))?;
+    }
+    // Addressed by path: a bucket's own host name does not resolve here.
+    let s3 = aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build());
+    s3.create_bucket().bucket(ASSETS_BUCKET).send().await.context("the bucket could not be made")?;
+    let sqs = aws_sdk_sqs::Client::new(&config);
+    sqs.create_queue().queue_name(INBOX_QUEUE).send().await.context("the queue could not be made")?;
+    step.done("");
+    Ok(())
+}
+
+fn sdk_config(endpoint: &str) -> SdkConfig {
+    use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static(REGION))
+        .endpoint_url(endpoint)
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+            "local", "local", None, None, "solo dev",
+        )))
+        .build()
+}

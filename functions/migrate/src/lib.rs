@@ -1,0 +1,109 @@
+//! Brings a database to this version's schema, and makes the roles that use it.
+//!
+//! | role | may |
+//! |---|---|
+//! | `solo_owner` | owns every table; nobody logs in as it, migrations run as it |
+//! | `solo_app` | what each migration grants it on its own tables; the functions connect as it |
+//! | `solo_reader` | read; backups, and a person with `psql` |
+//!
+//! It runs as the server's master user (a superuser, or RDS's master, which is not one). Running it twice changes
+//! nothing; two at once wait for each other.
+
+mod roles;
+
+use postgres_protocol::password::scram_sha_256;
+use refinery::{Migration, Report, Runner};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use shared::{
+    db::{self, ConnectError, Credentials, DatabaseUrl},
+    migrations,
+};
+use tokio_postgres::Client;
+
+/// One lock for everything that changes the schema. Waited for 60 s at most.
+const LOCK: &str = "SET lock_timeout = '60s'; SELECT pg_advisory_lock(7314826401); SET lock_timeout = '10s'";
+const UNLOCK: &str = "SELECT pg_advisory_unlock(7314826401)";
+const HISTORY_TABLE: &str = "schema_migrations";
+
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("{doing}: {}", reason(.source))]
+    Database { doing: &'static str, source: tokio_postgres::Error },
+    #[error("a migration failed and was rolled back; those before it stay: {}", chain(.0))]
+    Migration(#[from] refinery::Error),
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Done {
+    /// Applied just now, in order; empty when the schema was current.
+    pub applied: Vec<String>,
+    /// The newest migration that the database has.
+    pub schema_version: i32,
+}
+
+/// The passwords that the login roles get. `None` leaves a role's password as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Passwords {
+    pub app: Option<SecretString>,
+    pub reader: Option<SecretString>,
+}
+
+/// Connects as the master user and migrates.
+pub async fn migrate(master: DatabaseUrl, login: Credentials, passwords: &Passwords) -> Result<Done, MigrateError> {
+    let mut client = db::connect_for_maintenance(master, login).await?;
+    step(&client, "waiting for another migration to end", LOCK).await?;
+    // The lock is the session's: it ends with the connection, however this ends.
+    let done = migrate_locked(&mut client, passwords).await?;
+    step(&client, "releasing the migration lock", UNLOCK).await?;
+    Ok(done)
+}
+
+async fn migrate_locked(client: &mut Client, passwords: &Passwords) -> Result<Done, MigrateError> {
+    roles::ensure(client, &verifier(passwords.app.as_ref()), &verifier(passwords.reader.as_ref())).await?;
+    step(client, "becoming solo_owner", "SET ROLE solo_owner").await?;
+    let report = apply(client).await?;
+    let grant = "GRANT SELECT ON schema_migrations TO solo_app, solo_reader";
+    step(client, "granting the schema's history", grant).await?;
+    step(client, "becoming the master user again", "RESET ROLE").await?;
+    let applied =
+        report.applied_migrations().iter().map(|migration| format!("{:04}_{}", migration.version(), migration.name()));
+    let done = Done {
+        applied: applied.collect(),
+        schema_version: migrations::ALL.last().map_or(0, |migration| migration.version),
+    };
+    tracing::info!(applied = done.applied.len(), schema_version = done.schema_version, "migrated");
+    Ok(done)
+}
+
+async fn apply(client: &mut Client) -> Result<Report, refinery::Error> {
+    let all = migrations::ALL
+        .iter()
+        .map(|migration| Migration::unapplied(&format!("V{}__{}", migration.version, migration.name), migration.sql))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut runner = Runner::new(&all);
+    runner.set_migration_table_name(HISTORY_TABLE);
+    runner.run_async(client).await
+}
+
+/// What the server stores instead of a password. Made here, so that no statement, and no log of one, has the password.
+fn verifier(password: Option<&SecretString>) -> Option<String> {
+    password.map(|password| scram_sha_256(password.expose_secret().as_bytes()))
+}
+
+async fn step(client: &Client, doing: &'static str, sql: &str) -> Result<(), MigrateError> {
+    client.batch_execute(sql).await.map_err(|source| MigrateError::Database { doing, source })
+}
+
+fn reason(error: &tokio_postgres::Error) -> String {
+    error
+        .as_db_error()
+        .map_or_else(|| error.to_string(), |db| format!("{} (SQLSTATE {})", db.message(), db.code().code()))
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,89 @@
+//! Reading executions for a person.
+
+use shared::db::{DbError, Session};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::{Attempt, ExecutionDetail, ExecutionFilter, ExecutionSummary, Page, PageToken};
+
+const MOST: u16 = 200;
+
+const LIST: &str = "
+    SELECT id, source, event_type, idempotency_key, status, handler, attempt, received_at, next_attempt_at,
+           finished_at, last_error
+      FROM executions
+     WHERE ($1::text IS NULL OR status = $1)
+       AND ($2::text IS NULL OR source = $2)
+       AND ($3::text IS NULL OR event_type = $3)
+       AND ($4::timestamptz IS NULL OR (received_at, id) < ($4, $5))
+     ORDER BY received_at DESC, id DESC
+     LIMIT $6";
+
+const SHOW: &str = "
+    SELECT id, source, event_type, idempotency_key, status, handler, attempt, received_at, next_attempt_at,
+           finished_at, last_error, correlation_id, schema_version, occurred_at, lease_until, payload
+      FROM executions
+     WHERE id = $1";
+
+const ATTEMPTS: &str = "
+    SELECT attempt, started_at, finished_at, outcome, error FROM attempts WHERE execution_id = $1 ORDER BY fence";
+
+pub(crate) async fn list(
+    session: &mut Session<'_>,
+    filter: &ExecutionFilter,
+    limit: u16,
+    after: Option<PageToken>,
+) -> Result<Page, DbError> {
+    let limit = usize::from(limit.clamp(1, MOST));
+    let (after_time, after_id) = (after.map(|token| token.received_at), after.map(|token| token.id));
+    // One more than asked for tells whether there is a next page.
+    let fetch = i64::try_from(limit + 1).unwrap_or(i64::MAX);
+    let rows = session
+        .query(LIST, &[&filter.status, &filter.source, &filter.event_type, &after_time, &after_id, &fetch])
+        .await?;
+    let more = rows.len() > limit;
+    let executions = rows.iter().take(limit).map(summary).collect::<Result<Vec<_>, _>>()?;
+    let last = executions.last().filter(|_| more);
+    let next = last.map(|last| PageToken { received_at: last.received_at, id: last.id });
+    Ok(Page { executions, next })
+}
+
+pub(crate) async fn show(session: &mut Session<'_>, id: Uuid) -> Result<Option<ExecutionDetail>, DbError> {
+    let Some(row) = session.query_opt(SHOW, &[&id]).await? else { return Ok(None) };
+    let attempts = session.query(ATTEMPTS, &[&id]).await?.iter().map(attempt).collect::<Result<_, DbError>>()?;
+    Ok(Some(ExecutionDetail {
+        summary: summary(&row)?,
+        correlation_id: row.try_get("correlation_id")?,
+        schema_version: row.try_get("schema_version")?,
+        occurred_at: row.try_get("occurred_at")?,
+        lease_until: row.try_get("lease_until")?,
+        attempts,
+        payload: row.try_get("payload")?,
+    }))
+}
+
+fn summary(row: &Row) -> Result<ExecutionSummary, DbError> {
+    Ok(ExecutionSummary {
+        id: row.try_get("id")?,
+        source: row.try_get("source")?,
+        event_type: row.try_get("event_type")?,
+        key: row.try_get("idempotency_key")?,
+        status: row.try_get("status")?,
+        handler: row.try_get("handler")?,
+        attempt: row.try_get("attempt")?,
+        received_at: row.try_get("received_at")?,
+        next_attempt_at: row.try_get("next_attempt_at")?,
+        finished_at: row.try_get("finished_at")?,
+        last_error: row.try_get("last_error")?,
+    })
+}
+
+fn attempt(row: &Row) -> Result<Attempt, DbError> {
+    Ok(Attempt {
+        attempt: row.try_get("attempt")?,
+        started_at: row.try_get("started_at")?,
+        finished_at: row.try_get("finished_at")?,
+        outcome: row.try_get("outcome")?,
+        error: row.try_get("error")?,
+    })
+}

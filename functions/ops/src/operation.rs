@@ -1,0 +1,145 @@
+//! The requests and answers, as they travel.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// The version of everything in this file. It grows when an old reader would misread a new text.
+pub const VERSION: u16 = 1;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Request {
+    pub version: u16,
+    #[serde(flatten)]
+    pub operation: Operation,
+}
+
+impl From<Operation> for Request {
+    fn from(operation: Operation) -> Self {
+        Self { version: VERSION, operation }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "operation", rename_all = "snake_case")]
+pub enum Operation {
+    /// Newest first.
+    ListExecutions {
+        #[serde(default)]
+        filter: ExecutionFilter,
+        /// 1 to 200; a larger or smaller number is brought into that range.
+        limit: u16,
+        /// The `next` of the page before.
+        #[serde(default)]
+        after: Option<PageToken>,
+    },
+    ShowExecution {
+        id: Uuid,
+    },
+}
+
+/// Only executions that fit every given part.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ExecutionFilter {
+    pub status: Option<String>,
+    pub source: Option<String>,
+    pub event_type: Option<String>,
+}
+
+/// Where a page ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageToken {
+    pub received_at: Timestamp,
+    pub id: Uuid,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Answer {
+    pub version: u16,
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    Executions(Page),
+    Execution(Box<ExecutionDetail>),
+    NotFound {
+        what: String,
+    },
+    /// The request makes no sense here; sending it again will not help.
+    Refused {
+        error: String,
+    },
+    /// It should have worked.
+    Failed {
+        error: String,
+    },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Page {
+    pub executions: Vec<ExecutionSummary>,
+    /// Absent on the last page.
+    pub next: Option<PageToken>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExecutionSummary {
+    pub id: Uuid,
+    pub source: String,
+    pub event_type: String,
+    pub key: String,
+    pub status: String,
+    pub handler: Option<String>,
+    pub attempt: i16,
+    pub received_at: Timestamp,
+    pub next_attempt_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub last_error: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExecutionDetail {
+    #[serde(flatten)]
+    pub summary: ExecutionSummary,
+    pub correlation_id: String,
+    pub schema_version: i16,
+    pub occurred_at: Option<Timestamp>,
+    pub lease_until: Option<Timestamp>,
+    pub attempts: Vec<Attempt>,
+    pub payload: Value,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Attempt {
+    pub attempt: i16,
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+    pub outcome: String,
+    pub error: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The wire form, pinned: a CLI and a stage may be of different age.
+    #[test]
+    fn the_wire_form_of_version_1() {
+        let request =
+            Request::from(Operation::ListExecutions { filter: ExecutionFilter::default(), limit: 20, after: None });
+        assert_eq!(
+            serde_json::to_string(&request).unwrap(),
+            r#"{"version":1,"operation":"list_executions","filter":{"status":null,"source":null,"event_type":null},"limit":20,"after":null}"#
+        );
+        let show = r#"{"version":1,"operation":"show_execution","id":"00000000-0000-0000-0000-000000000000"}"#;
+        assert!(
+            matches!(serde_json::from_str::<Request>(show).unwrap().operation, Operation::ShowExecution { id } if id.is_nil())
+        );
+        let answer = Answer { version: 1, outcome: Outcome::NotFound { what: "x".into() } };
+        assert_eq!(serde_json::to_string(&answer).unwrap(), r#"{"version":1,"outcome":"not_found","what":"x"}"#);
+    }
+}

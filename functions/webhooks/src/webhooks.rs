@@ -1,0 +1,116 @@
+//! `POST /webhooks/{provider}`: verify, parse, deliver.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, Request, State},
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use shared::{
+    alerts::{self, Severity},
+    clock,
+    config::ProviderConfig,
+    events::Envelope,
+    http::{Problem, read_body},
+    providers::{self, Provider, Refusal},
+    secrets::SecretsError,
+};
+
+use crate::{Environment, answer};
+
+pub(crate) async fn receive(
+    State(environment): State<Arc<Environment>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    environment.admit(&request)?;
+    let (provider, settings) = find(&environment, &name)?;
+    let (parts, body) = request.into_parts();
+    let body = read_body(body, environment.config.file.limits.body_bytes).await?;
+
+    believe(&environment, provider, settings, &parts.headers, &body).await?;
+    let event = provider.parse(&parts.headers, &body).map_err(|malformed| {
+        tracing::warn!(provider = name, %malformed, "an authentic body is no event");
+        answer::invalid_payload(malformed.to_string())
+    })?;
+    let event = event.correlated(answer::correlation_id(&parts.extensions));
+    deliver(&environment, &event, settings, &parts.extensions).await
+}
+
+fn find<'e>(environment: &'e Environment, name: &str) -> Result<(&'static dyn Provider, &'e ProviderConfig), Problem> {
+    providers::find(name)
+        .zip(environment.config.file.providers.get(name).filter(|settings| settings.enabled))
+        .ok_or_else(|| {
+            let detail = "There is no such webhook provider here, or it is switched off.";
+            Problem::new(StatusCode::NOT_FOUND, "unknown_provider", detail)
+        })
+}
+
+/// Verifies the signature, with secrets read anew once when it fits none: they may just have been rotated.
+async fn believe(
+    environment: &Environment,
+    provider: &'static dyn Provider,
+    settings: &ProviderConfig,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<(), Problem> {
+    let secrets = environment.secrets.get().await.map_err(|error| no_secrets(&error))?;
+    let active = secrets.webhook(provider.name());
+    if active.is_empty() {
+        return Err(not_configured(provider));
+    }
+    let now = clock::now();
+    let verified = match provider.verify(headers, body, active, now, settings.tolerance) {
+        Err(Refusal::NoMatch(header)) => match environment.secrets.refetch().await {
+            Some(secrets) => provider.verify(headers, body, secrets.webhook(provider.name()), now, settings.tolerance),
+            None => Err(Refusal::NoMatch(header)),
+        },
+        verified => verified,
+    };
+    verified.map_err(|refusal| {
+        tracing::warn!(provider = provider.name(), %refusal, "refused");
+        let error = match refusal {
+            Refusal::OutsideTolerance(..) => "timestamp_outside_tolerance",
+            _ => "invalid_signature",
+        };
+        Problem::new(StatusCode::UNAUTHORIZED, error, sentence(&refusal.to_string()))
+    })
+}
+
+async fn deliver(
+    environment: &Environment,
+    event: &Envelope,
+    settings: &ProviderConfig,
+    extensions: &axum::http::Extensions,
+) -> Result<Response, Problem> {
+    tracing::debug!(source = event.source, event_type = event.event_type, key = event.key, "verified");
+    let outcome = environment.run(event, environment.handlers.resolve(event), extensions).await?;
+    Ok(answer::to_provider(outcome, settings.on_failure, event))
+}
+
+/// A provider that is switched on without a secret believes nobody.
+fn not_configured(provider: &dyn Provider) -> Problem {
+    let name = provider.name();
+    let secret = format!("{}_WEBHOOK_SECRET", name.to_ascii_uppercase());
+    let message = format!(
+        "webhooks of {name} are refused: the app's secret has no {secret}; add it, or switch {name} off in solo.toml"
+    );
+    alerts::raise(Severity::Critical, &format!("provider_not_configured:{name}"), &message);
+    let detail = "This provider is not set up yet. Send the event again later.";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "provider_not_configured", detail)
+        .retry_after(answer::CONFIGURATION_WAIT)
+}
+
+pub(crate) fn no_secrets(error: &SecretsError) -> Problem {
+    let message = format!("nobody can be believed: {error}");
+    alerts::raise(Severity::Critical, "secrets_unavailable", &message);
+    answer::unavailable()
+}
+
+/// With a capital and a full stop.
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(characters).chain(std::iter::once('.')).collect()
+}

@@ -1,0 +1,141 @@
+//! `solo.toml`: behaviour that is under version control and the same on every stage. Unknown keys are refused, so that
+//! a typing mistake is not a silent default.
+
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+
+use serde::Deserialize;
+
+use super::{Env, Fault, Faults};
+use crate::providers;
+
+/// The largest body that may be allowed: an API Gateway event of 6 MB carries 4.5 MB of base64 at most.
+const LARGEST_BODY: usize = 4 * 1024 * 1024;
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SoloToml {
+    #[serde(default)]
+    pub limits: Limits,
+    #[serde(default)]
+    pub providers: BTreeMap<String, ProviderConfig>,
+}
+
+/// `[limits]`: what a request may be, and how many of them one client may send.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// The largest body that is read, in bytes, after base64 is undone. A larger one is answered with 413.
+    pub body_bytes: usize,
+    /// What one client address may send to one environment, on average and at once. More is answered with 429.
+    pub requests_per_second: NonZeroU32,
+    pub burst: NonZeroU32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let at_least_one = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+        Self { body_bytes: 1024 * 1024, requests_per_second: at_least_one(100), burst: at_least_one(200) }
+    }
+}
+
+/// `[providers.<name>]`: a sender of webhooks.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderConfig {
+    /// Its route answers 404 when this is off.
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// How far a signed timestamp may be from now, in seconds, either way.
+    #[serde(default = "five_minutes", rename = "tolerance_seconds", deserialize_with = "tolerance")]
+    pub tolerance: Duration,
+}
+
+/// What a sender is told when its event was stored but the handler failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// 202: the event is ours now, and is retried here.
+    #[default]
+    Accept,
+    /// 500: the sender repeats it as well.
+    Refuse,
+}
+
+impl SoloToml {
+    /// The file that was built in, or the one that `SOLO_TOML` names.
+    pub fn read(env: &Env, built_in: &str, faults: &mut Faults) -> Option<Self> {
+        let Some(path) = env.optional("SOLO_TOML") else {
+            return Self::parse(built_in).map_err(|fault| faults.push(fault)).ok();
+        };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Self::parse(&text).map_err(|fault| faults.push(fault)).ok(),
+            Err(error) => {
+                faults.push(Fault::new("SOLO_TOML", &format!("names {path}, which cannot be read: {error}")));
+                None
+            }
+        }
+    }
+
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        let file: Self = toml::from_str(text).map_err(|error| Fault::new("solo.toml", &format!("\n{error}")))?;
+        if let Some(name) = file.providers.keys().find(|name| providers::find(name).is_none()) {
+            let known: Vec<_> = providers::ALL.iter().map(|provider| provider.name()).collect();
+            let problem = format!("has [providers.{name}], which is not a provider");
+            return Err(Fault::new("solo.toml", &problem).hint(&format!("known are: {}", known.join(", "))));
+        }
+        if !(1..=LARGEST_BODY).contains(&file.limits.body_bytes) {
+            let problem = format!("has limits.body_bytes = {}", file.limits.body_bytes);
+            return Err(Fault::new("solo.toml", &problem).hint(&format!("it takes 1 to {LARGEST_BODY}")));
+        }
+        Ok(file)
+    }
+}
+
+fn enabled() -> bool {
+    true
+}
+
+fn five_minutes() -> Duration {
+    Duration::from_mins(5)
+}
+
+fn tolerance<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let seconds = u64::deserialize(deserializer)?;
+    if (1..=3_600).contains(&seconds) {
+        return Ok(Duration::from_secs(seconds));
+    }
+    Err(serde::de::Error::custom("tolerance_seconds takes 1 to 3600"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_keys_and_providers_are_refused_by_name() {
+        for (text, named) in [
+            ("[limit]\nbody_bytes = 1", "limit"),
+            ("[limits]\nbody = 1", "body"),
+            ("[limits]\nbody_bytes = 0", "body_bytes"),
+            ("[limits]\nbody_bytes = 99999999", "body_bytes"),
+            ("[limits]\nburst = 0", "burst"),
+            ("[providers.strip]\n", "strip"),
+            ("[providers.stripe]\non_failure = 'shrug'", "shrug"),
+            ("[providers.stripe]\ntolerance_seconds = 0", "tolerance_seconds"),
+            ("[providers.stripe]\ntolerance = 5", "tolerance"),
+            ("providers = 3", "providers"),
+        ] {
+            let fault = SoloToml::parse(text).expect_err(text).to_string();
+            assert!(fault.contains(named), "{named} in {fault}");
+        }
+    }
+
+    #[test]
+    fn an_empty_file_has_the_defaults() {
+        let file = SoloToml::parse("").unwrap();
+        assert_eq!(file.limits.body_bytes, 1_048_576);
+        assert!(file.providers.is_empty());
+    }
+}

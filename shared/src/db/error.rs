@@ -1,0 +1,65 @@
+//! What can go wrong with the database, by what a caller does about it.
+
+use tokio_postgres::error::SqlState;
+
+use super::ConnectError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// No connection could be opened, or the open one broke. What was under way may or may not have happened.
+    #[error("the database cannot be reached: {0}")]
+    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The server refused a statement; the connection is fine.
+    #[error("{}", describe(.0))]
+    Statement(#[source] tokio_postgres::Error),
+    /// The execution belongs to another runner now; nothing was changed.
+    #[error("the lease was lost to another runner")]
+    NotOwned,
+    #[error("{0}")]
+    Unexpected(&'static str),
+}
+
+impl DbError {
+    pub(crate) fn is_division_by_zero(&self) -> bool {
+        matches!(self, Self::Statement(error) if error.code() == Some(&SqlState::DIVISION_BY_ZERO))
+    }
+
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable(_))
+    }
+}
+
+impl From<tokio_postgres::Error> for DbError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        // A server that is shutting down says so with a proper error (class 57P) before it closes the connection.
+        let going_away = error.code().is_some_and(|code| code.code().starts_with("57P"));
+        if going_away || (error.as_db_error().is_none() && is_transport(&error)) {
+            Self::Unreachable(error.into())
+        } else {
+            Self::Statement(error)
+        }
+    }
+}
+
+impl From<ConnectError> for DbError {
+    fn from(error: ConnectError) -> Self {
+        Self::Unreachable(error.into())
+    }
+}
+
+/// Whether the error speaks of the connection rather than of a value that could not be converted.
+fn is_transport(error: &tokio_postgres::Error) -> bool {
+    use std::error::Error as _;
+    error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>())
+}
+
+/// The server's own words: its `Display` says only "db error". The detail is left out: it quotes values.
+fn describe(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(db) => format!("{} (SQLSTATE {})", db.message(), db.code().code()),
+        None => {
+            use std::error::Error as _;
+            error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+        }
+    }
+}

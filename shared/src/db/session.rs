@@ -1,0 +1,99 @@
+//! The connection while someone uses it: statements that are prepared once, and a transaction with a hard end.
+
+use futures_util::future;
+use tokio::{sync::MutexGuard, time::Instant};
+use tokio_postgres::{Row, Statement, types::ToSql};
+
+use super::{Connection, DbError, connect::Target};
+
+/// Values for a statement's `$1`, `$2`, ...
+pub type Params<'p> = [&'p (dyn ToSql + Sync)];
+
+/// Exclusive use of the environment's connection.
+///
+/// Dropped with a transaction open (an error path, a panic, a deadline), it takes the connection with it: the server
+/// rolls back, and the next session opens a new one.
+pub struct Session<'a> {
+    slot: MutexGuard<'a, Option<Connection>>,
+    target: &'a Target,
+    in_transaction: bool,
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(slot: MutexGuard<'a, Option<Connection>>, target: &'a Target) -> Self {
+        Self { slot, target, in_transaction: false }
+    }
+
+    /// Runs a statement; the rows it changed. SQL is `'static`: text from outside cannot become part of it.
+    pub async fn execute(&mut self, sql: &'static str, params: &Params<'_>) -> Result<u64, DbError> {
+        let statement = self.statement(sql).await?;
+        Ok(self.connection()?.client.execute(&statement, params).await?)
+    }
+
+    pub async fn query(&mut self, sql: &'static str, params: &Params<'_>) -> Result<Vec<Row>, DbError> {
+        let statement = self.statement(sql).await?;
+        Ok(self.connection()?.client.query(&statement, params).await?)
+    }
+
+    /// One row or none; more than one is an error.
+    pub async fn query_opt(&mut self, sql: &'static str, params: &Params<'_>) -> Result<Option<Row>, DbError> {
+        let statement = self.statement(sql).await?;
+        Ok(self.connection()?.client.query_opt(&statement, params).await?)
+    }
+
+    pub(crate) async fn begin(&mut self) -> Result<(), DbError> {
+        self.in_transaction = true;
+        Ok(self.connection()?.client.batch_execute("BEGIN").await?)
+    }
+
+    /// Runs a last statement and COMMIT in one round trip. If the statement fails, the server turns the COMMIT into a
+    /// rollback.
+    pub(crate) async fn commit_with(&mut self, sql: &'static str, params: &Params<'_>) -> Result<(), DbError> {
+        let statement = self.statement(sql).await?;
+        let client = &self.connection()?.client;
+        // `join` polls in order, and both are sent before either is answered.
+        let (last, committed) = future::join(client.query(&statement, params), client.batch_execute("COMMIT")).await;
+        committed?;
+        self.in_transaction = false;
+        last?;
+        Ok(())
+    }
+
+    pub(crate) async fn rollback(&mut self) -> Result<(), DbError> {
+        self.connection()?.client.batch_execute("ROLLBACK").await?;
+        self.in_transaction = false;
+        Ok(())
+    }
+
+    /// Gives the connection up, and stops what it may still be doing on the server.
+    pub(crate) async fn abandon(mut self) {
+        if let Some(connection) = self.slot.take() {
+            self.target.cancel(connection.client.cancel_token()).await;
+        }
+        self.in_transaction = false;
+    }
+
+    async fn statement(&mut self, sql: &'static str) -> Result<Statement, DbError> {
+        let connection = self.connection()?;
+        if let Some(statement) = connection.statements.get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = connection.client.prepare(sql).await?;
+        connection.statements.insert(sql, statement.clone());
+        Ok(statement)
+    }
+
+    fn connection(&mut self) -> Result<&mut Connection, DbError> {
+        self.slot.as_mut().ok_or(DbError::Unexpected("the connection was given up before its session ended"))
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        if self.in_transaction {
+            *self.slot = None;
+        } else if let Some(connection) = self.slot.as_mut() {
+            connection.last_used = Instant::now();
+        }
+    }
+}

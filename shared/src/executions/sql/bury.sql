@@ -1,0 +1,15 @@
+-- An execution whose last allowed attempt was killed, or that must not be rerun after a crash, goes to the dead letters.
+-- No row comes back when someone else changed it first.
+--
+-- $1 id  $2 fence  $3 error
+WITH buried AS (
+    UPDATE executions
+       SET status = 'dead', lease_until = NULL, finished_at = now(), fence = fence + 1, last_error = $3
+     WHERE id = $1 AND fence = $2 AND status = 'processing' AND lease_until <= now()
+    RETURNING id, attempt, started_at
+),
+logged AS (
+    INSERT INTO attempts (execution_id, fence, attempt, started_at, finished_at, outcome, error)
+    SELECT id, $2, attempt, started_at, now(), 'crashed', $3 FROM buried
+)
+SELECT id FROM buried

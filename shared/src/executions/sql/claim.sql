@@ -1,0 +1,50 @@
+-- Takes an event for this runner, or tells what became of it. One round trip either way.
+--
+-- $1 id  $2 source  $3 key  $4 type  $5 version  $6 handler  $7 payload  $8 fingerprint  $9 correlation id
+-- $10 occurred at  $11 lease, ms  $12 most attempts  $13 may it be rerun after a crash
+--
+-- The INSERT is the judge: the unique (source, idempotency_key) lets one runner win. The SELECT before it keeps a
+-- duplicate of a settled event read-only: no row lock, no WAL, nothing to wait for. No row at all comes back when the
+-- first INSERT of the same key committed between the two; the caller asks again.
+--
+-- The commit of this statement need not reach the disk: no 2xx leaves before a commit that does, and WAL keeps the
+-- order. Losing it in a crash of the server is as if the event had not come; its sender repeats it.
+WITH relaxed AS MATERIALIZED (
+    SELECT set_config('synchronous_commit', 'off', true)
+),
+existing AS MATERIALIZED (
+    SELECT e.*,
+           (e.status = 'failed' AND e.next_attempt_at <= now())
+           OR (e.status = 'processing' AND e.lease_until <= now() AND $13 AND e.attempt < $12) AS claimable
+      FROM executions e
+     WHERE e.source = $2 AND e.idempotency_key = $3
+),
+claimed AS (
+    INSERT INTO executions AS e
+           (id, source, idempotency_key, event_type, schema_version, handler, status, attempt, fence, payload,
+            fingerprint, correlation_id, occurred_at, lease_until)
+    SELECT $1, $2, $3, $4, $5, $6, 'processing', 1, 1, $7, $8, $9, $10, now() + $11 * interval '1 millisecond'
+      FROM relaxed
+     WHERE NOT EXISTS (SELECT FROM existing WHERE NOT claimable)
+        ON CONFLICT (source, idempotency_key) DO UPDATE
+       SET status = 'processing', attempt = e.attempt + 1, fence = e.fence + 1, handler = excluded.handler,
+           started_at = now(), lease_until = excluded.lease_until, next_attempt_at = NULL
+     WHERE (e.status = 'failed' AND e.next_attempt_at <= now())
+        OR (e.status = 'processing' AND e.lease_until <= now() AND $13 AND e.attempt < $12)
+    RETURNING e.id, e.fence, e.attempt
+),
+-- The attempt whose lease ran out without a word goes on record.
+crashed AS (
+    INSERT INTO attempts (execution_id, fence, attempt, started_at, finished_at, outcome, error)
+    SELECT x.id, x.fence, x.attempt, x.started_at, now(), 'crashed', 'the lease ran out: the runner was killed or hung'
+      FROM claimed JOIN existing x USING (id)
+     WHERE x.status = 'processing' AND x.fence = claimed.fence - 1
+)
+SELECT true AS owned, id, fence, attempt, NULL AS status, NULL::timestamptz AS next_attempt_at, NULL AS last_error,
+       false AS expired, false AS unhandled, NULL::bytea AS fingerprint
+  FROM claimed
+ UNION ALL
+SELECT false, id, fence, attempt, status, next_attempt_at, last_error,
+       status = 'processing' AND lease_until <= now(), handler IS NULL, fingerprint
+  FROM existing
+ WHERE NOT EXISTS (SELECT FROM claimed)

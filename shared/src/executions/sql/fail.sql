@@ -1,0 +1,19 @@
+-- A failed attempt: due again later, or dead. No row comes back when the execution is no longer this runner's.
+--
+-- $1 id  $2 fence  $3 permanent  $4 most attempts  $5 wait, ms  $6 error
+WITH failed AS (
+    UPDATE executions
+       SET status = CASE WHEN $3 OR attempt >= $4 THEN 'dead' ELSE 'failed' END,
+           lease_until = NULL,
+           next_attempt_at = CASE WHEN $3 OR attempt >= $4 THEN NULL
+                                  ELSE clock_timestamp() + $5 * interval '1 millisecond' END,
+           finished_at = CASE WHEN $3 OR attempt >= $4 THEN clock_timestamp() END,
+           last_error = $6
+     WHERE id = $1 AND fence = $2 AND status = 'processing'
+    RETURNING id, fence, attempt, started_at, status, next_attempt_at
+),
+logged AS (
+    INSERT INTO attempts (execution_id, fence, attempt, started_at, finished_at, outcome, error)
+    SELECT id, fence, attempt, started_at, clock_timestamp(), status, $6 FROM failed
+)
+SELECT status, next_attempt_at FROM failed

@@ -1,0 +1,193 @@
+//! Handlers: what the founder writes. A handler takes a typed event and writes to the database, in a transaction that
+//! the platform opens, completes and commits. Either all of it happened, once, or none of it.
+//!
+//! Deliberately absent: calls to others from within a handler. They would happen again with every retry.
+
+use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::{
+    db::{DbError, Params, Session},
+    events::{Decoded, Envelope, Event, InvalidPayload},
+};
+
+/// Handles one type of event.
+///
+/// It may be called again for the same event after a failure, a timeout or a crash; what it wrote before was rolled
+/// back then. It must finish within the function's time (30 s less a margin), or it is stopped and counted as failed.
+pub trait Handler: Send + Sync + 'static {
+    type Event: Event;
+
+    /// Stored with each execution, and shown. Keep it when the code moves.
+    const NAME: &'static str;
+
+    /// Whether to try again when the process died in the middle. Say `false` when the handler does something outside of
+    /// its transaction that must not happen twice: a crash then goes to the dead letters for a person to look at.
+    const RERUN_AFTER_CRASH: bool = true;
+
+    fn handle(
+        &self,
+        event: Self::Event,
+        context: &mut Context<'_>,
+    ) -> impl Future<Output = Result<(), HandlerError>> + Send;
+}
+
+/// What a handler works with: the open transaction, and what is known about the event.
+pub struct Context<'a> {
+    session: Session<'a>,
+    event: &'a Envelope,
+    execution_id: Uuid,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(session: Session<'a>, event: &'a Envelope, execution_id: Uuid) -> Self {
+        Self { session, event, execution_id }
+    }
+
+    pub(crate) fn into_session(self) -> Session<'a> {
+        self.session
+    }
+
+    /// The same for every attempt at this event: an idempotency key for whatever leaves this system.
+    pub fn execution_id(&self) -> Uuid {
+        self.execution_id
+    }
+
+    /// The event as it came, with its source, key and time.
+    pub fn event(&self) -> &Envelope {
+        self.event
+    }
+
+    /// Runs a statement in the transaction; the number of rows that it changed. One round trip, two at its first use on
+    /// a connection.
+    pub async fn execute(&mut self, sql: &'static str, params: &Params<'_>) -> Result<u64, DbError> {
+        self.session.execute(sql, params).await
+    }
+
+    pub async fn query(&mut self, sql: &'static str, params: &Params<'_>) -> Result<Vec<Row>, DbError> {
+        self.session.query(sql, params).await
+    }
+
+    /// One row or none; more than one is an error.
+    pub async fn query_opt(&mut self, sql: &'static str, params: &Params<'_>) -> Result<Option<Row>, DbError> {
+        self.session.query_opt(sql, params).await
+    }
+}
+
+/// Why a handler gave up, and whether trying again makes sense. The text is kept with the attempt and logged: leave
+/// personal data and secrets out of it.
+#[derive(Debug)]
+pub struct HandlerError {
+    pub(crate) message: String,
+    pub(crate) permanent: bool,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl HandlerError {
+    /// It may work later: tried again with growing waits until the attempts are spent.
+    pub fn retry(error: impl std::fmt::Display) -> Self {
+        Self { message: error.to_string(), permanent: false, retry_after: None }
+    }
+
+    /// As [`HandlerError::retry`], but not before `wait` is over (24 h at most).
+    pub fn retry_after(error: impl std::fmt::Display, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..Self::retry(error) }
+    }
+
+    /// It will never work: straight to the dead letters.
+    pub fn fail(error: impl std::fmt::Display) -> Self {
+        Self { permanent: true, ..Self::retry(error) }
+    }
+}
+
+impl From<DbError> for HandlerError {
+    fn from(error: DbError) -> Self {
+        Self::retry(error)
+    }
+}
+
+type Running<'r> = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send + 'r>>;
+
+/// A handler together with the decoded event that it is about to get.
+pub(crate) trait Job: Send {
+    fn name(&self) -> &'static str;
+    fn rerun_after_crash(&self) -> bool;
+    fn run<'r>(self: Box<Self>, context: &'r mut Context<'_>) -> Running<'r>;
+}
+
+struct Prepared<H: Handler> {
+    handler: Arc<H>,
+    event: H::Event,
+}
+
+impl<H: Handler> Job for Prepared<H> {
+    fn name(&self) -> &'static str {
+        H::NAME
+    }
+
+    fn rerun_after_crash(&self) -> bool {
+        H::RERUN_AFTER_CRASH
+    }
+
+    fn run<'r>(self: Box<Self>, context: &'r mut Context<'_>) -> Running<'r> {
+        Box::pin(async move { self.handler.handle(self.event, context).await })
+    }
+}
+
+/// What the registry makes of an event.
+pub enum Resolution {
+    /// A handler, and the event in the form that it takes.
+    Ready(Ready),
+    /// There is no handler for this type from this source, or the event asks for nothing.
+    Unhandled { known_type: bool },
+    /// The data is not what its type and version promise.
+    Invalid(InvalidPayload),
+}
+
+pub struct Ready(pub(crate) Box<dyn Job>);
+
+type Prepare = Box<dyn Fn(&Envelope) -> Resolution + Send + Sync>;
+
+/// Which handler takes what.
+#[derive(Default)]
+pub struct Handlers {
+    table: HashMap<(&'static str, &'static str), Prepare>,
+}
+
+impl Handlers {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives events of `event_type` from `source` (a provider's name, or [`crate::events::FIRST_PARTY`]) to `handler`.
+    /// The latest registration of a pair counts.
+    #[must_use]
+    pub fn on<H: Handler>(mut self, source: &'static str, event_type: &'static str, handler: H) -> Self {
+        let handler = Arc::new(handler);
+        let prepare = move |envelope: &Envelope| match H::Event::decode(envelope) {
+            Ok(Decoded::Event(event)) => {
+                Resolution::Ready(Ready(Box::new(Prepared { handler: Arc::clone(&handler), event })))
+            }
+            Ok(Decoded::Nothing) => Resolution::Unhandled { known_type: true },
+            Err(invalid) => Resolution::Invalid(invalid),
+        };
+        self.table.insert((source, event_type), Box::new(prepare));
+        self
+    }
+
+    pub fn resolve(&self, envelope: &Envelope) -> Resolution {
+        match self.table.get(&(envelope.source.as_str(), envelope.event_type.as_str())) {
+            Some(prepare) => prepare(envelope),
+            None => Resolution::Unhandled { known_type: false },
+        }
+    }
+
+    /// Every `(source, type)` that has a handler, sorted.
+    pub fn routes(&self) -> Vec<(&'static str, &'static str)> {
+        let mut routes: Vec<_> = self.table.keys().copied().collect();
+        routes.sort_unstable();
+        routes
+    }
+}

@@ -1,0 +1,109 @@
+//! From API Gateway's events to an axum router and back.
+//!
+//! `lambda_http` does the work. It assembles a URL from the client's `Host` and `X-Forwarded-Proto` headers and panics
+//! when they do not make one, or when the query is not fit for a URI; none of that is of use here, so it is taken out
+//! before. A stranger's bytes end as an answer, not as a caught panic and a 500.
+
+use axum::Router;
+use lambda_http::{
+    Adapter, Error,
+    aws_lambda_events::apigw::ApiGatewayV2httpRequest,
+    http::{Uri, header},
+    lambda_runtime::{self, LambdaEvent},
+    request::LambdaRequest,
+    tower::ServiceBuilder,
+};
+
+/// Longer paths have nothing behind them. (API Gateway allows about 10 KB for the request line and headers together.)
+const LONGEST_PATH: usize = 8 * 1024;
+
+/// Serves `router` to Lambda until the environment ends.
+pub async fn serve(router: Router) -> Result<(), Error> {
+    let service = ServiceBuilder::new()
+        .map_request(|event: LambdaEvent<LambdaRequest>| LambdaEvent { payload: tame(event.payload), ..event })
+        .service(Adapter::from(super::layered(router)));
+    lambda_runtime::run(service).await
+}
+
+/// Takes everything out of the event that `lambda_http` cannot make a request of.
+pub fn tame(request: LambdaRequest) -> LambdaRequest {
+    match request {
+        LambdaRequest::ApiGatewayV2(event) => LambdaRequest::ApiGatewayV2(tame_v2(event)),
+        other => other,
+    }
+}
+
+fn tame_v2(mut event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpRequest {
+    event.headers.remove(header::HOST);
+    event.headers.remove("x-forwarded-proto");
+    event.request_context.domain_name = None;
+    // The stage would be put in front of the path.
+    event.request_context.stage = None;
+    let path_fits = event.raw_path.as_deref().is_some_and(|path| path.starts_with('/') && path.len() <= LONGEST_PATH);
+    if !path_fits {
+        event.raw_path = Some("/".into());
+    }
+    let query_fits = event.raw_query_string.as_deref().is_some_and(|query| format!("/?{query}").parse::<Uri>().is_ok());
+    if !query_fits {
+        event.raw_query_string = Some(String::new());
+    }
+    if event.is_base64_encoded && event.body.as_deref().is_some_and(|body| !is_base64(body)) {
+        event.body = None;
+    }
+    event
+}
+
+fn is_base64(text: &str) -> bool {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    STANDARD.decode(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use lambda_http::{Request, http::HeaderValue};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn request(
+        path: Option<String>,
+        query: Option<String>,
+        host: &[u8],
+        body: Option<String>,
+        base64: bool,
+    ) -> Request {
+        let mut event = ApiGatewayV2httpRequest {
+            raw_path: path,
+            raw_query_string: query,
+            body,
+            is_base64_encoded: base64,
+            ..Default::default()
+        };
+        if let Ok(host) = HeaderValue::from_bytes(host) {
+            event.headers.insert(header::HOST, host.clone());
+            event.headers.insert("x-forwarded-proto", host);
+        }
+        tame(LambdaRequest::ApiGatewayV2(event)).into()
+    }
+
+    #[test]
+    fn a_path_with_spaces_and_a_hostile_host_become_a_request() {
+        let request = request(Some("/webhooks/a b%zz".into()), Some("a=b c".into()), b"[x", None, false);
+        assert_eq!(request.uri().path(), "/webhooks/a%20b%zz");
+        assert_eq!(request.uri().query(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_makes_it_panic(
+            path in proptest::option::of(".{0,100}"),
+            query in proptest::option::of(".{0,100}"),
+            host in proptest::collection::vec(any::<u8>(), 0..50),
+            body in proptest::option::of(".{0,50}"),
+            base64: bool,
+        ) {
+            let _ = request(path.map(|path| format!("/{path}")), query.clone(), &host, body.clone(), base64);
+            let _ = request(query, None, &host, body, base64);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! What every function shares: configuration, secrets, the database, executions, providers, events, HTTP, telemetry.
+//!
+//! Arrows point one way: `app -> shared`, `functions/* -> app, shared`, `cli -> functions/*, app, shared`. This crate
+//! knows no function, no handler of the founder's and no screen; `testkit/tests/boundaries.rs` holds it to that.
+
+pub mod alerts;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod events;
+pub mod executions;
+pub mod handlers;
+pub mod http;
+pub mod migrations;
+pub mod providers;
+pub mod retry;
+pub mod runner;
+pub mod secrets;
+pub mod telemetry;

@@ -1,0 +1,169 @@
+//! Stripe.
+//!
+//! Rule: <https://docs.stripe.com/webhooks#verify-manually>. `Stripe-Signature: t=<unix seconds>,v1=<hex>`, where v1 is
+//! HMAC-SHA256 over `{t}.{body}` with the endpoint's whole secret (`whsec_...`) as the key. There are several v1 while a
+//! secret is being rolled; v0 belongs to test events of old and is ignored. Stripe's own libraries allow 300 s; most of
+//! them accept timestamps in the future, we do not.
+//!
+//! An event's id is `id`, its type `type`, its data `data` (<https://docs.stripe.com/api/events/object>). The same event
+//! may be delivered with another `pending_webhooks`, so only `data` counts for telling a changed payload.
+
+use std::time::Duration;
+
+use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+
+use super::{Provider, Refusal, within};
+use crate::events::{Envelope, Malformed};
+
+const NAME: &str = "Stripe-Signature";
+const HEADER: HeaderName = HeaderName::from_static("stripe-signature");
+/// Stripe's header has about 80 bytes a signature; API Gateway lets about 10 KB of headers through.
+const LONGEST_HEADER: usize = 4_096;
+const MOST_SIGNATURES: usize = 16;
+
+pub(super) struct Stripe;
+
+impl Provider for Stripe {
+    fn name(&self) -> &'static str {
+        "stripe"
+    }
+
+    fn verify(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        secrets: &[SecretString],
+        now: Timestamp,
+        tolerance: Duration,
+    ) -> Result<(), Refusal> {
+        let header = headers.get(HEADER).ok_or(Refusal::MissingHeader(NAME))?;
+        let signature = Signature::parse(header.as_bytes())?;
+        let known = secrets.iter().fold(false, |known, secret| {
+            let right = mac(secret, signature.timestamp_text, body);
+            signature
+                .v1
+                .iter()
+                .fold(known, |known, given| known | verify_slices_are_equal(given, right.as_ref()).is_ok())
+        });
+        if !known {
+            return Err(Refusal::NoMatch(NAME));
+        }
+        if !within(signature.timestamp, now, tolerance) {
+            return Err(Refusal::OutsideTolerance(signature.timestamp, tolerance));
+        }
+        Ok(())
+    }
+
+    fn parse(&self, _headers: &HeaderMap, body: &[u8]) -> Result<Envelope, Malformed> {
+        let mut event: Value =
+            serde_json::from_slice(body).map_err(|error| Malformed(format!("the body is not JSON: {error}")))?;
+        let text = |name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
+        let id = text("id").ok_or_else(|| Malformed("the event has no id".into()))?;
+        let event_type = text("type").ok_or_else(|| Malformed("the event has no type".into()))?;
+        let created = event.get("created").and_then(Value::as_i64);
+        let data = event.get_mut("data").map_or(Value::Null, Value::take);
+        let occurred_at = created.and_then(|seconds| Timestamp::from_second(seconds).ok());
+        Ok(Envelope::new(self.name(), &id, &event_type, 1, data, body)?.at(occurred_at))
+    }
+
+    fn sign(&self, body: &[u8], secret: &SecretString, now: Timestamp) -> Vec<(HeaderName, HeaderValue)> {
+        let timestamp = now.as_second().to_string();
+        let v1 = hex::encode(mac(secret, &timestamp, body));
+        let value = HeaderValue::try_from(format!("t={timestamp},v1={v1}"));
+        value.into_iter().map(|value| (HEADER, value)).collect()
+    }
+
+    fn sample(&self, event_type: &str, unique: &str, now: Timestamp) -> Value {
+        let created = now.as_second();
+        let object = match event_type {
+            "invoice.paid" => sample_invoice(unique, created),
+            _ => json!({"id": format!("obj_{unique}"), "object": event_type.split('.').next().unwrap_or("object")}),
+        };
+        json!({
+            "id": format!("evt_{unique}"), "object": "event", "api_version": null, "created": created,
+            "data": {"object": object}, "livemode": false, "pending_webhooks": 1,
+            "request": {"id": null, "idempotency_key": null}, "type": event_type,
+        })
+    }
+}
+
+struct Signature<'h> {
+    /// As it was signed: leading zeros and all.
+    timestamp_text: &'h str,
+    timestamp: Timestamp,
+    v1: Vec<[u8; 32]>,
+}
+
+impl<'h> Signature<'h> {
+    fn parse(header: &'h [u8]) -> Result<Self, Refusal> {
+        let malformed = |problem| Refusal::MalformedHeader(NAME, problem);
+        if header.len() > LONGEST_HEADER {
+            return Err(malformed("is longer than 4096 bytes"));
+        }
+        let text = str::from_utf8(header).map_err(|_| malformed("is not ASCII text"))?;
+        let (mut timestamp_text, mut v1) = (None, Vec::new());
+        for (scheme, value) in text.split(',').filter_map(|part| part.trim().split_once('=')) {
+            match scheme {
+                "t" if timestamp_text.is_some() => return Err(malformed("has more than one timestamp (t=)")),
+                "t" => timestamp_text = Some(value),
+                "v1" if v1.len() == MOST_SIGNATURES => return Err(malformed("has more than 16 signatures")),
+                "v1" => {
+                    let mut tag = [0; 32];
+                    if hex::decode_to_slice(value, &mut tag).is_ok() {
+                        v1.push(tag);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let timestamp_text = timestamp_text.ok_or_else(|| malformed("has no timestamp (t=)"))?;
+        let timestamp = timestamp_text
+            .parse()
+            .ok()
+            .and_then(|seconds| Timestamp::from_second(seconds).ok())
+            .ok_or_else(|| malformed("has a timestamp that is not a number of seconds"))?;
+        if v1.is_empty() {
+            return Err(malformed("has no v1 signature of 64 hexadecimal digits"));
+        }
+        Ok(Self { timestamp_text, timestamp, v1 })
+    }
+}
+
+fn mac(secret: &SecretString, timestamp: &str, body: &[u8]) -> hmac::Tag {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
+    let mut context = hmac::Context::with_key(&key);
+    context.update(timestamp.as_bytes());
+    context.update(b".");
+    context.update(body);
+    context.sign()
+}
+
+/// The members of Stripe's invoice that matter to a reader of events, with Stripe's names and types.
+fn sample_invoice(unique: &str, created: i64) -> Value {
+    json!({
+        "id": format!("in_{unique}"), "object": "invoice", "amount_due": 4200, "amount_paid": 4200,
+        "amount_remaining": 0, "attempt_count": 1, "attempted": true, "billing_reason": "subscription_cycle",
+        "collection_method": "charge_automatically", "created": created, "currency": "usd",
+        "customer": "cus_NffrFeUfNV2Hib", "customer_email": "founder@example.com", "livemode": false,
+        "lines": {
+            "object": "list", "has_more": false, "total_count": 1, "url": format!("/v1/invoices/in_{unique}/lines"),
+            "data": [{
+                "id": format!("il_{unique}"), "object": "line_item", "amount": 4200, "currency": "usd",
+                "description": "1 × Starter (at $42.00 / month)", "livemode": false, "quantity": 1,
+                "period": {"start": created - 2_592_000, "end": created},
+            }],
+        },
+        "metadata": {}, "number": "F00D-0001", "period_end": created, "period_start": created - 2_592_000,
+        "status": "paid", "status_transitions": {
+            "finalized_at": created - 60, "marked_uncollectible_at": null, "paid_at": created, "voided_at": null,
+        },
+        "subtotal": 4200, "total": 4200,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+//! The runner: takes a verified event through claim, handler, finish or failure, and tells what became of it.
+//!
+//! It holds the promise of the whole system: the handler's writes happen exactly once, whoever dies when. The walk with
+//! its crash points is in `docs/architecture.md`.
+
+use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
+
+use futures_util::FutureExt as _;
+use jiff::Timestamp;
+use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
+
+use crate::{
+    alerts::{self, Severity},
+    clock,
+    db::{Database, DbError, Session},
+    events::Envelope,
+    executions::{self, Claim, Existing, Failed, Failure, Owned, Settled, Status, Terms},
+    handlers::{Context, HandlerError, Job, Ready, Resolution},
+    retry::RetryPolicy,
+};
+
+/// Kept back from the invocation's time, to record a failure and to answer.
+const RESERVE: Duration = Duration::from_secs(2);
+/// How much longer than the invocation its lease lasts: clocks differ, and a killed process is not gone at once.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub id: Uuid,
+    pub state: State,
+    /// `false` when the event was here before under the same key with other data. What came first is kept.
+    pub same_payload: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Handled just now.
+    Completed,
+    /// Handled before; nothing was done.
+    AlreadyCompleted,
+    /// Another runner has it.
+    InProgress,
+    /// The attempt failed, now or before; it is tried again here.
+    WillRetry { at: Timestamp },
+    /// Waits for a person.
+    Dead,
+    /// Stored; there is no handler for it.
+    Ignored,
+}
+
+impl Outcome {
+    fn new(id: Uuid, state: State) -> Self {
+        Self { id, state, same_payload: true }
+    }
+}
+
+/// Runs events. Cheap to make: one for each delivery.
+pub struct Runner<'r> {
+    pub database: &'r Database,
+    pub retry: RetryPolicy,
+    /// When the invocation ends. The handler is stopped 2 s earlier.
+    pub deadline: Instant,
+}
+
+impl Runner<'_> {
+    /// Delivers an event to what [`crate::handlers::Handlers::resolve`] made of it.
+    ///
+    /// An error means that the database could not be asked, or did not answer: nothing is known to have happened, and
+    /// delivering the event again is safe.
+    pub async fn deliver(&self, event: &Envelope, resolution: Resolution) -> Result<Outcome, DbError> {
+        let job = match resolution {
+            Resolution::Ready(Ready(job)) => job,
+            Resolution::Unhandled { .. } => return self.settle(event, Settled::Unhandled).await,
+            Resolution::Invalid(invalid) => {
+                return self.settle(event, Settled::Dead { error: &invalid.to_string() }).await;
+            }
+        };
+        let mut session = self.database.session().await?;
+        let terms = Terms {
+            lease: self.deadline.saturating_duration_since(Instant::now()) + LEASE_MARGIN,
+            max_attempts: self.retry.max_attempts,
+            rerun_after_crash: job.rerun_after_crash(),
+        };
+        match executions::claim(&mut session, event, job.name(), terms).await? {
+            Claim::Owned(owned) => {
+                tracing::Span::current().record("execution_id", tracing::field::display(owned.id));
+                self.attempt(session, event, owned, job).await
+            }
+            Claim::Existing(existing) => duplicate(session, event, existing).await,
+        }
+    }
+
+    async fn settle(&self, event: &Envelope, as_: Settled<'_>) -> Result<Outcome, DbError> {
+        let mut session = self.database.session().await?;
+        let id = match executions::settle(&mut session, event, as_).await? {
+            Claim::Existing(existing) => return duplicate(session, event, existing).await,
+            Claim::Owned(owned) => owned.id,
+        };
+        tracing::Span::current().record("execution_id", tracing::field::display(id));
+        Ok(match as_ {
+            Settled::Unhandled => {
+                tracing::info!("stored; no handler takes it");
+                Outcome::new(id, State::Ignored)
+            }
+            Settled::Dead { error } => {
+                raise_dead(event, id, error);
+                Outcome::new(id, State::Dead)
+            }
+        })
+    }
+
+    async fn attempt<'s>(
+        &'s self,
+        mut session: Session<'s>,
+        event: &'s Envelope,
+        owned: Owned,
+        job: Box<dyn Job>,
+    ) -> Result<Outcome, DbError> {
+        let started = Instant::now();
+        session.begin().await?;
+        let mut context = Context::new(session, event, owned.id);
+        let handler_deadline = self.deadline.checked_sub(RESERVE).unwrap_or(started);
+        let ran = timeout_at(handler_deadline, AssertUnwindSafe(job.run(&mut context)).catch_unwind()).await;
+        let mut session = context.into_session();
+
+        let (session, failure) = match ran {
+            Ok(Ok(Ok(()))) => match executions::finish(&mut session, &owned).await {
+                Ok(()) => {
+                    let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    tracing::info!(attempt = owned.attempt, duration_ms = millis, "completed");
+                    return Ok(Outcome::new(owned.id, State::Completed));
+                }
+                Err(DbError::NotOwned) => return self.lost(session, event, owned.id).await,
+                Err(error) => (self.reopen(session).await?, HandlerError::from(error).into()),
+            },
+            Ok(Ok(Err(error))) => match session.rollback().await {
+                Ok(()) => (session, error.into()),
+                Err(_) => (self.reopen(session).await?, error.into()),
+            },
+            Ok(Err(panic)) => (self.reopen(session).await?, panicked(panic.as_ref())),
+            Err(_) => (self.reopen(session).await?, timed_out(handler_deadline.saturating_duration_since(started))),
+        };
+        self.failed(session, event, &owned, &failure).await
+    }
+
+    /// A new connection in place of one whose state is unknown. What it was doing on the server is cancelled.
+    async fn reopen<'s>(&'s self, session: Session<'s>) -> Result<Session<'s>, DbError> {
+        session.abandon().await;
+        self.database.session().await
+    }
+
+    async fn failed<'s>(
+        &'s self,
+        mut session: Session<'s>,
+        event: &Envelope,
+        owned: &Owned,
+        failure: &Failure,
+    ) -> Result<Outcome, DbError> {
+        let id = owned.id;
+        match executions::fail(&mut session, owned, failure, &self.retry, clock::fraction()).await? {
+            Some(Failed::RetryAt(at)) => {
+                tracing::warn!(attempt = owned.attempt, next_attempt_at = %at, error = failure.error, "failed");
+                Ok(Outcome::new(id, State::WillRetry { at }))
+            }
+            Some(Failed::Dead) => {
+                raise_dead(event, id, &failure.error);
+                Ok(Outcome::new(id, State::Dead))
+            }
+            None => self.lost(session, event, id).await,
+        }
+    }
+
+    /// The execution is not ours any more, or its commit went through although the answer did not reach us.
+    async fn lost<'s>(&'s self, mut session: Session<'s>, event: &Envelope, id: Uuid) -> Result<Outcome, DbError> {
+        let existing = executions::find(&mut session, id)
+            .await?
+            .ok_or(DbError::Unexpected("an execution disappeared while it was running"))?;
+        tracing::warn!(status = ?existing.status, "the lease was lost before the attempt ended; nothing was changed");
+        duplicate(session, event, existing).await
+    }
+}
+
+/// What a delivery is told that finds its event already here.
+async fn duplicate(mut session: Session<'_>, event: &Envelope, existing: Existing) -> Result<Outcome, DbError> {
+    let id = existing.id;
+    tracing::Span::current().record("execution_id", tracing::field::display(id));
+    let state = match existing.status {
+        Status::Completed if existing.unhandled => State::Ignored,
+        Status::Completed => State::AlreadyCompleted,
+        Status::Dead => State::Dead,
+        Status::Failed => {
+            let at = existing.next_attempt_at;
+            State::WillRetry {
+                at: at.ok_or(DbError::Unexpected("a failed execution has no time for its next attempt"))?,
+            }
+        }
+        Status::Processing if existing.expired => {
+            let error = format!("attempt {} was killed or hung, and may not be repeated", existing.attempt);
+            if executions::bury(&mut session, id, existing.fence, &error).await? {
+                raise_dead(event, id, &error);
+                State::Dead
+            } else {
+                State::InProgress
+            }
+        }
+        Status::Processing => {
+            // The claim of the other runner may not be on disk yet, and our answer lets the sender forget the event.
+            executions::flush(&mut session).await?;
+            State::InProgress
+        }
+    };
+    Ok(Outcome { id, state, same_payload: existing.fingerprint == event.fingerprint })
+}
+
+fn raise_dead(event: &Envelope, id: Uuid, error: &str) {
+    let key = format!("dead_letter:{}:{}", event.source, event.event_type);
+    let message = format!("{} from {} went to the dead letters as {id}: {error}", event.event_type, event.source);
+    alerts::raise(Severity::Critical, &key, &message);
+}
+
+impl From<HandlerError> for Failure {
+    fn from(error: HandlerError) -> Self {
+        Self { error: error.message, permanent: error.permanent, retry_after: error.retry_after }
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Failure {
+    let words = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    HandlerError::retry(format!("the handler panicked: {words}")).into()
+}
+
+fn timed_out(limit: Duration) -> Failure {
+    HandlerError::retry(format!("the handler did not finish within {:.1} s", limit.as_secs_f64())).into()
+}

@@ -1,0 +1,267 @@
+//! Secrets: read from AWS Secrets Manager, held in memory for a while, rotated without a deploy.
+//!
+//! A refresh that fails keeps the value that is there: an outage of the secrets manager must not refuse webhooks. A
+//! signature that fails to verify may mean that the secret was rotated a moment ago, so it is read once more, at most
+//! every 30 s whatever strangers send.
+
+use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use tokio::{sync::Mutex, time::Instant};
+
+use crate::config::{Fault, Faults};
+
+/// How long a value is used before it is read again.
+const TTL: Duration = Duration::from_mins(5);
+/// At most one read in this time after failed verifications or failed refreshes.
+const REFETCH_EVERY: Duration = Duration::from_secs(30);
+/// A shorter secret can be guessed, or was cut off while it was pasted.
+const SHORTEST: usize = 32;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsError {
+    #[error("the secret {id} cannot be read: {reason}")]
+    Unreadable { id: String, reason: String },
+    #[error("{0}")]
+    Invalid(Faults),
+}
+
+/// A future that a trait object can return.
+pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<SecretString, SecretsError>> + Send + 'a>>;
+
+/// Where secrets come from. One implementation, [`SecretsManager`]; the trait keeps the vendor behind it.
+pub trait SecretSource: Send + Sync {
+    fn fetch<'a>(&'a self, id: &'a str) -> Fetching<'a>;
+}
+
+/// AWS Secrets Manager. Its whole answer is awaited for 2 s, twice at most.
+pub struct SecretsManager {
+    client: aws_sdk_secretsmanager::Client,
+}
+
+impl SecretsManager {
+    /// Reads region, credentials and endpoint from the environment, as every AWS SDK does.
+    pub async fn from_env() -> Self {
+        use aws_config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig};
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(1))
+            .operation_attempt_timeout(Duration::from_secs(2))
+            .build();
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::standard().with_max_attempts(2))
+            .timeout_config(timeouts)
+            .load()
+            .await;
+        Self { client: aws_sdk_secretsmanager::Client::new(&config) }
+    }
+}
+
+impl SecretSource for SecretsManager {
+    fn fetch<'a>(&'a self, id: &'a str) -> Fetching<'a> {
+        Box::pin(async move {
+            let unreadable = |reason: String| SecretsError::Unreadable { id: id.to_owned(), reason };
+            let answer = self.client.get_secret_value().secret_id(id).send().await.map_err(|error| {
+                use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata as _};
+                unreadable(match (error.code(), error.message()) {
+                    (Some(code), message) => format!("{code}: {}", message.unwrap_or("no reason given")),
+                    (None, _) => DisplayErrorContext(&error).to_string(),
+                })
+            })?;
+            answer.secret_string().map(SecretString::from).ok_or_else(|| unreadable("it is not text".into()))
+        })
+    }
+}
+
+/// A login to the database, as RDS keeps it: `{"username": ..., "password": ...}` with more beside.
+#[derive(Debug, Deserialize)]
+pub struct DatabaseLogin {
+    pub username: String,
+    pub password: SecretString,
+}
+
+impl DatabaseLogin {
+    pub fn parse(text: &SecretString) -> Result<Self, SecretsError> {
+        serde_json::from_str(text.expose_secret()).map_err(|_| {
+            let problem = "is not JSON with a username and a password";
+            SecretsError::Invalid(Fault::new("the database's secret", problem).into())
+        })
+    }
+}
+
+/// The app's secret: a JSON object of names to a secret or, during a rotation, a list of them.
+///
+/// ```json
+/// {"STRIPE_WEBHOOK_SECRET": ["whsec_new...", "whsec_old..."], "EVENTS_TOKEN": "..."}
+/// ```
+pub struct AppSecrets {
+    values: BTreeMap<String, Vec<SecretString>>,
+}
+
+impl AppSecrets {
+    /// Refuses anything but the form above, and any secret shorter than 32 characters. All faults are listed.
+    pub fn parse(text: &SecretString) -> Result<Self, Faults> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum OneOrMany {
+            One(SecretString),
+            Many(Vec<SecretString>),
+        }
+        let read: BTreeMap<String, OneOrMany> = serde_json::from_str(text.expose_secret()).map_err(|_| {
+            Faults::from(Fault::new("the app's secret", "is not a JSON object of names to strings or lists of strings"))
+        })?;
+
+        let mut faults = Faults::default();
+        let mut values = BTreeMap::new();
+        for (name, value) in read {
+            let list = match value {
+                OneOrMany::One(one) => vec![one],
+                OneOrMany::Many(many) => many,
+            };
+            for (index, secret) in list.iter().enumerate() {
+                let length = secret.expose_secret().len();
+                if length < SHORTEST {
+                    let which = if list.len() > 1 { format!("{name}[{index}]") } else { name.clone() };
+                    let problem = format!("has {length} characters; a secret needs at least {SHORTEST}");
+                    faults.push(Fault::new(&which, &problem));
+                }
+            }
+            values.insert(name, list);
+        }
+        faults.into_result(Self { values })
+    }
+
+    /// Every active secret of a webhook provider, newest first; `STRIPE_WEBHOOK_SECRET` for `stripe`.
+    pub fn webhook(&self, provider: &str) -> &[SecretString] {
+        self.named(&format!("{}_WEBHOOK_SECRET", provider.to_ascii_uppercase()))
+    }
+
+    /// The bearer tokens that may post to `/events`.
+    pub fn events_tokens(&self) -> &[SecretString] {
+        self.named("EVENTS_TOKEN")
+    }
+
+    /// The bearer tokens that may see the details of `/health`.
+    pub fn health_tokens(&self) -> &[SecretString] {
+        self.named("HEALTH_TOKEN")
+    }
+
+    fn named(&self, name: &str) -> &[SecretString] {
+        self.values.get(name).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl fmt::Debug for AppSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.values.keys()).finish()
+    }
+}
+
+/// Whether `given` is one of `accepted`. Takes the same time for every wrong value of one length.
+pub fn is_one_of(given: &str, accepted: &[SecretString]) -> bool {
+    accepted.iter().fold(false, |found, secret| {
+        let same =
+            aws_lc_rs::constant_time::verify_slices_are_equal(given.as_bytes(), secret.expose_secret().as_bytes());
+        found | same.is_ok()
+    })
+}
+
+/// The app's secrets, cached.
+pub struct Secrets {
+    source: Arc<dyn SecretSource>,
+    id: String,
+    cached: Mutex<Cached>,
+}
+
+#[derive(Default)]
+struct Cached {
+    value: Option<Arc<AppSecrets>>,
+    fetched_at: Option<Instant>,
+    /// The latest read for a reason other than age: a failed verification, a failed refresh.
+    retried_at: Option<Instant>,
+}
+
+impl Secrets {
+    pub fn new(source: Arc<dyn SecretSource>, id: String) -> Self {
+        Self { source, id, cached: Mutex::default() }
+    }
+
+    /// The secrets, at most five minutes old unless the secrets manager fails: then the last good ones.
+    pub async fn get(&self) -> Result<Arc<AppSecrets>, SecretsError> {
+        let mut cached = self.cached.lock().await;
+        let fresh = cached.fetched_at.is_some_and(|at| at.elapsed() < TTL);
+        let resting = cached.retried_at.is_some_and(|at| at.elapsed() < REFETCH_EVERY);
+        match &cached.value {
+            Some(value) if fresh || resting => Ok(Arc::clone(value)),
+            _ => self.refresh(&mut cached).await,
+        }
+    }
+
+    /// Reads the secrets again after a failed verification. `None` when that was done less than 30 s ago, or failed.
+    pub async fn refetch(&self) -> Option<Arc<AppSecrets>> {
+        let mut cached = self.cached.lock().await;
+        if cached.retried_at.is_some_and(|at| at.elapsed() < REFETCH_EVERY) {
+            return None;
+        }
+        cached.retried_at = Some(Instant::now());
+        self.refresh(&mut cached).await.ok()
+    }
+
+    async fn refresh(&self, cached: &mut Cached) -> Result<Arc<AppSecrets>, SecretsError> {
+        let read = match self.source.fetch(&self.id).await {
+            Ok(text) => AppSecrets::parse(&text).map_err(SecretsError::Invalid),
+            Err(error) => Err(error),
+        };
+        match (read, &cached.value) {
+            (Ok(value), _) => {
+                let value = Arc::new(value);
+                cached.value = Some(Arc::clone(&value));
+                cached.fetched_at = Some(Instant::now());
+                Ok(value)
+            }
+            (Err(error), Some(stale)) => {
+                cached.retried_at = Some(Instant::now());
+                tracing::warn!(%error, "the secrets could not be refreshed; the last good ones stay in use");
+                Ok(Arc::clone(stale))
+            }
+            (Err(error), None) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> Result<AppSecrets, Faults> {
+        AppSecrets::parse(&SecretString::from(json))
+    }
+
+    #[test]
+    fn one_secret_or_several() {
+        let (a, b) = ("a".repeat(32), "b".repeat(40));
+        let secrets = parse(&format!(r#"{{"STRIPE_WEBHOOK_SECRET": ["{a}", "{b}"], "EVENTS_TOKEN": "{a}"}}"#)).unwrap();
+        assert_eq!(secrets.webhook("stripe").len(), 2);
+        assert!(is_one_of(&b, secrets.webhook("stripe")));
+        assert!(!is_one_of(&b, secrets.events_tokens()));
+        assert!(!is_one_of("", secrets.events_tokens()));
+        assert!(secrets.health_tokens().is_empty());
+    }
+
+    #[test]
+    fn every_short_secret_is_named_and_none_is_shown() {
+        let faults = parse(r#"{"STRIPE_WEBHOOK_SECRET": ["whsec_x", "whsec_y"], "EVENTS_TOKEN": "tiny"}"#).unwrap_err();
+        let text = faults.to_string();
+        for name in ["STRIPE_WEBHOOK_SECRET[0]", "STRIPE_WEBHOOK_SECRET[1]", "EVENTS_TOKEN"] {
+            assert!(text.contains(name), "{name} in {text}");
+        }
+        assert!(!text.contains("tiny") && !text.contains("whsec_x"));
+    }
+
+    #[test]
+    fn debug_shows_names_only() {
+        let secret = "s".repeat(32);
+        let shown = format!("{:?}", parse(&format!(r#"{{"EVENTS_TOKEN": "{secret}"}}"#)).unwrap());
+        assert_eq!(shown, r#"{"EVENTS_TOKEN"}"#);
+    }
+}

@@ -1,0 +1,98 @@
+//! Logs: one JSON object a line, with the fields of all open spans (correlation id, execution id, request id) on top.
+//!
+//! At `info` and above there is no payload and never a secret: secrets are [`secrecy::SecretString`]s, which print as
+//! `[REDACTED]`. Deliberately absent for now: metrics and traces.
+
+use std::str::FromStr;
+
+use json_subscriber::JsonLayer;
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    Debug,
+    #[default]
+    Info,
+    Warn,
+    Error,
+}
+
+impl FromStr for LogLevel {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.to_ascii_lowercase().as_str() {
+            "debug" => Ok(Self::Debug),
+            "info" => Ok(Self::Info),
+            "warn" => Ok(Self::Warn),
+            "error" => Ok(Self::Error),
+            _ => Err(()),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    #[default]
+    Json,
+    /// For a person at a terminal.
+    Text,
+}
+
+impl FromStr for LogFormat {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "json" => Ok(Self::Json),
+            "text" => Ok(Self::Text),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Sends this process's log lines to standard output. Call it once, first thing in `main`.
+pub fn init(level: LogLevel, format: LogFormat) {
+    let installed = match format {
+        LogFormat::Json => Registry::default().with(filter(level)).with(json(std::io::stdout)).try_init(),
+        LogFormat::Text => {
+            let text = tracing_subscriber::fmt::layer().with_target(false).compact().without_time();
+            Registry::default().with(filter(level)).with(text).try_init()
+        }
+    };
+    if let Err(error) = installed {
+        eprintln!("logging was set up twice: {error}");
+    }
+}
+
+/// The JSON lines, written to `writer`.
+pub fn json<W>(writer: W) -> impl Layer<tracing_subscriber::layer::Layered<EnvFilter, Registry>>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let mut layer = JsonLayer::new(writer);
+    layer.with_timer("timestamp", tracing_subscriber::fmt::time::SystemTime);
+    layer.with_level("level");
+    layer.add_static_field("service", serde_json::Value::from("solo-os"));
+    layer.with_flattened_event();
+    layer.with_top_level_flattened_span_list();
+    layer.with_target("target");
+    layer
+}
+
+/// Our own lines from `level` up; of the libraries only warnings, whose debug lines quote requests.
+pub fn filter(level: LogLevel) -> EnvFilter {
+    let level = match level {
+        LogLevel::Debug => "debug",
+        LogLevel::Info => "info",
+        LogLevel::Warn => "warn",
+        LogLevel::Error => "error",
+    };
+    let ours = ["shared", "app", "webhooks", "health", "migrate", "ops"];
+    let quiet = if level == "error" { "error" } else { "warn" };
+    let directives = ours.iter().fold(quiet.to_owned(), |all, name| format!("{all},{name}={level}"));
+    // The runtime's span carries the request id; it exists only while `info` is on for it.
+    EnvFilter::new(format!("{directives},[Lambda runtime invoke]=info"))
+}
