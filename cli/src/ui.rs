@@ -31,15 +31,16 @@ pub fn note(text: &str) {
     anstream::eprintln!("  {}", text.dimmed());
 }
 
-/// A table without boxes: columns that line up, a header that stands out.
+/// A table without lines: columns that line up under a header in capitals.
 pub fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(header.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+    table.load_style(presets::NOTHING);
+    table.set_header(header.iter().map(|name| name.to_uppercase()).collect::<Vec<_>>());
     for row in rows {
         table.add_row(row);
     }
-    table.to_string()
+    // The table pads the last column, too.
+    table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
 /// Prints an error with its causes, the outermost first.

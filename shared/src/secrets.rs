@@ -12,10 +12,21 @@ use tokio::{sync::Mutex, time::Instant};
 
 use crate::config::{Fault, Faults};
 
-/// How long a value is used before it is read again.
-const TTL: Duration = Duration::from_mins(5);
-/// At most one read in this time after failed verifications or failed refreshes.
-const REFETCH_EVERY: Duration = Duration::from_secs(30);
+/// When a cached value is read again.
+#[derive(Clone, Copy, Debug)]
+pub struct Refresh {
+    /// How long a value is used before it is read again. 5 minutes unless said otherwise.
+    pub ttl: Duration,
+    /// At most one read in this time after failed verifications or failed refreshes. 30 s unless said otherwise.
+    pub at_most_every: Duration,
+}
+
+impl Default for Refresh {
+    fn default() -> Self {
+        Self { ttl: Duration::from_mins(5), at_most_every: Duration::from_secs(30) }
+    }
+}
+
 /// A shorter secret can be guessed, or was cut off while it was pasted.
 const SHORTEST: usize = 32;
 
@@ -170,6 +181,7 @@ pub fn is_one_of(given: &str, accepted: &[SecretString]) -> bool {
 pub struct Secrets {
     source: Arc<dyn SecretSource>,
     id: String,
+    refresh: Refresh,
     cached: Mutex<Cached>,
 }
 
@@ -183,24 +195,29 @@ struct Cached {
 
 impl Secrets {
     pub fn new(source: Arc<dyn SecretSource>, id: String) -> Self {
-        Self { source, id, cached: Mutex::default() }
+        Self::refreshed(source, id, Refresh::default())
     }
 
-    /// The secrets, at most five minutes old unless the secrets manager fails: then the last good ones.
+    pub fn refreshed(source: Arc<dyn SecretSource>, id: String, refresh: Refresh) -> Self {
+        Self { source, id, refresh, cached: Mutex::default() }
+    }
+
+    /// The secrets, no older than the TTL unless the secrets manager fails: then the last good ones.
     pub async fn get(&self) -> Result<Arc<AppSecrets>, SecretsError> {
         let mut cached = self.cached.lock().await;
-        let fresh = cached.fetched_at.is_some_and(|at| at.elapsed() < TTL);
-        let resting = cached.retried_at.is_some_and(|at| at.elapsed() < REFETCH_EVERY);
+        let fresh = cached.fetched_at.is_some_and(|at| at.elapsed() < self.refresh.ttl);
+        let resting = cached.retried_at.is_some_and(|at| at.elapsed() < self.refresh.at_most_every);
         match &cached.value {
             Some(value) if fresh || resting => Ok(Arc::clone(value)),
             _ => self.refresh(&mut cached).await,
         }
     }
 
-    /// Reads the secrets again after a failed verification. `None` when that was done less than 30 s ago, or failed.
+    /// Reads the secrets again after a failed verification. `None` when that was done a moment ago,
+    /// or failed for the first time.
     pub async fn refetch(&self) -> Option<Arc<AppSecrets>> {
         let mut cached = self.cached.lock().await;
-        if cached.retried_at.is_some_and(|at| at.elapsed() < REFETCH_EVERY) {
+        if cached.retried_at.is_some_and(|at| at.elapsed() < self.refresh.at_most_every) {
             return None;
         }
         cached.retried_at = Some(Instant::now());

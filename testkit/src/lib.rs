@@ -1,1 +1,23 @@
-//! placeholder
+//! What the tests share: a fresh database each, secrets in the emulator, a proxy that counts and breaks connections.
+//!
+//! The servers are real and come from `solo test-stack` (`make test`). Only tests depend on this crate.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
+
+mod database;
+mod proxy;
+mod secrets;
+mod wire;
+
+pub use database::TestDatabase;
+pub use proxy::Proxy;
+pub use secrets::{AppSecret, TestSecrets};
+
+use shared::config::Env;
+
+/// A variable that `solo test-stack` sets.
+pub fn variable(name: &str) -> String {
+    let value = Env::of_process().optional(name);
+    value.unwrap_or_else(|| {
+        panic!("{name} is not set: run the tests with `make test`, or `solo test-stack -- cargo test`")
+    })
+}

@@ -66,6 +66,11 @@ impl Functions {
         Ok(Self { process, url })
     }
 
+    /// The end of their log, to go with an error.
+    pub fn log_tail(&self) -> String {
+        self.process.tail()
+    }
+
     /// Waits until the emulator ends, which it should not.
     pub async fn broken(&mut self) -> anyhow::Error {
         self.process.ended().await

@@ -10,12 +10,12 @@ pub fn free() -> anyhow::Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
-/// `wanted` when given (an error when it is taken), else `usual` when free, else any.
+/// `wanted` when given (an error when it is taken), else `usual` when it is not 0 and free, else any.
 pub fn choose(wanted: Option<u16>, usual: u16) -> anyhow::Result<u16> {
     match wanted {
         Some(port) if is_free(port) => Ok(port),
         Some(port) => bail!("port {port} is taken by another program; choose another with --port, or none"),
-        None if is_free(usual) => Ok(usual),
+        None if usual != 0 && is_free(usual) => Ok(usual),
         None => free(),
     }
 }

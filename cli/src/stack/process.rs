@@ -98,7 +98,8 @@ impl Process {
         self.lifeline = None;
     }
 
-    fn tail(&self) -> String {
+    /// The end of its log, to go with an error; nothing when it has none.
+    pub fn tail(&self) -> String {
         self.log.as_deref().map(tail).unwrap_or_default()
     }
 }

@@ -72,13 +72,11 @@ mod tests {
         body: Option<String>,
         base64: bool,
     ) -> Request {
-        let mut event = ApiGatewayV2httpRequest {
-            raw_path: path,
-            raw_query_string: query,
-            body,
-            is_base64_encoded: base64,
-            ..Default::default()
-        };
+        let mut event = ApiGatewayV2httpRequest::default();
+        event.raw_path = path;
+        event.raw_query_string = query;
+        event.body = body;
+        event.is_base64_encoded = base64;
         if let Ok(host) = HeaderValue::from_bytes(host) {
             event.headers.insert(header::HOST, host.clone());
             event.headers.insert("x-forwarded-proto", host);

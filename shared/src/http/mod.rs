@@ -117,11 +117,15 @@ fn correlation_id(request: &Request) -> String {
         .map_or_else(|| clock::new_id().to_string(), str::to_owned)
 }
 
-/// What is left of the invocation, by the Lambda context; 30 s at most.
+/// What is left of the invocation, by the Lambda context; 30 s at most. cargo-lambda's emulator gives a deadline long
+/// past (600,000 ms after 1970), which Lambda itself never does: that counts as unknown.
 fn remaining(request: &Request) -> Duration {
-    let Some(context) = request.lambda_context_ref() else { return INVOCATION };
+    let deadline = request.lambda_context_ref().map_or(0, |context| context.deadline);
     let now = u64::try_from(clock::now().as_millisecond()).unwrap_or_default();
-    Duration::from_millis(context.deadline.saturating_sub(now)).min(INVOCATION)
+    match deadline.saturating_sub(now) {
+        0 => INVOCATION,
+        left => Duration::from_millis(left).min(INVOCATION),
+    }
 }
 
 fn panicked(_panic: Box<dyn Any + Send>) -> Response {

@@ -1,0 +1,322 @@
+//! Every row of the table of answers, for webhooks and for `POST /events`.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{Request, StatusCode},
+};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use shared::{clock, config::OnFailure};
+
+use crate::support::{World, first_party, invoice_paid, script, send, stripe_signed};
+
+#[tokio::test]
+async fn processed_now_then_already_processed() {
+    let world = World::new().await;
+    let environment = world.environment().await;
+    let event = invoice_paid();
+
+    let first = send(&environment, world.stripe(&event)).await;
+    first.expect(200, "ok");
+    let second = send(&environment, world.stripe(&event)).await;
+    second.expect(200, "already_processed");
+    assert_eq!(first.body["execution_id"], second.body["execution_id"]);
+    assert_eq!(world.database.count("SELECT count(*) FROM payments").await, 1);
+    let row = world.database.text("SELECT status || ' ' || attempt || ' ' || handler FROM executions").await;
+    assert_eq!(row, "completed 1 record_payment");
+    let attempts = world.database.text("SELECT string_agg(outcome, ' ') FROM attempts").await;
+    assert_eq!(attempts, "completed");
+}
+
+#[tokio::test]
+async fn first_party_and_its_duplicate_with_the_first_answer() {
+    let world = World::new().await;
+    let environment = world.environment().await;
+    let event = first_party();
+
+    let first = send(&environment, world.event("key-1", &event)).await;
+    first.expect(200, "ok");
+    let second = send(&environment, world.event("key-1", &event)).await;
+    second.expect(200, "duplicate");
+    assert_eq!(second.body["first"], json!({"status": "ok", "execution_id": first.body["execution_id"]}));
+
+    let mut other = event.clone();
+    other["data"]["amount_cents"] = json!(1);
+    send(&environment, world.event("key-1", &other)).await.expect(422, "idempotency_key_reused");
+    send(&environment, world.event("key-2", &event)).await.expect(200, "ok");
+    assert_eq!(world.database.count("SELECT count(*) FROM payments").await, 1, "one an invoice, whatever the key");
+    assert_eq!(world.database.text("SELECT currency FROM payments").await, "EUR");
+}
+
+#[tokio::test]
+async fn in_flight_elsewhere() {
+    let world = World::new().await;
+    let environment = world.environment().await;
+    let (webhook, event) = (invoice_paid(), first_party());
+    send(&environment, world.stripe(&webhook)).await.expect(200, "ok");
+    send(&environment, world.event("k", &event)).await.expect(200, "ok");
+    let held =
+        "UPDATE executions SET status = 'processing', lease_until = now() + interval '1 minute', finished_at = NULL";
+    world.database.execute(held).await;
+
+    send(&environment, world.stripe(&webhook)).await.expect(202, "in_progress");
+    let conflict = send(&environment, world.event("k", &event)).await;
+    conflict.expect(409, "in_progress");
+    assert!(conflict.headers.contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn handler_failed() {
+    let world = World::new().await;
+    let environment = world.environment().await;
+    let event = script("retry");
+    let first = send(&environment, world.stripe(&event)).await;
+    first.expect(202, "processing_failed");
+    let next: jiff::Timestamp = first.body["next_attempt_at"].as_str().unwrap().parse().unwrap();
+    let wait = next.duration_since(clock::now()).as_millis();
+    assert!((1_000..=2_400).contains(&wait), "2 s, give or take 20 %: {wait} ms");
+
+    // Before its time, a duplicate runs nothing.
+    send(&environment, world.stripe(&event)).await.expect(202, "processing_failed");
+    assert_eq!(world.database.count("SELECT attempt::bigint FROM executions").await, 1);
+    assert_eq!(world.database.count("SELECT count(*) FROM effects").await, 0, "a failed attempt leaves nothing");
+}
+
+#[tokio::test]
+async fn a_provider_that_is_to_repeat_gets_500() {
+    let world = World::new().await;
+    let refuse = |config: &mut shared::config::Config| {
+        config.file.providers.get_mut("stripe").unwrap().on_failure = OnFailure::Refuse;
+    };
+    let environment = world.environment_with(&world.database.app_url(), refuse).await;
+    send(&environment, world.stripe(&script("retry"))).await.expect(500, "processing_failed");
+    send(&environment, world.stripe(&script("fail"))).await.expect(500, "processing_failed");
+    send(&environment, world.stripe(&script("ok"))).await.expect(200, "ok");
+}
+
+#[tokio::test]
+async fn dead_lettered() {
+    let world = World::new().await;
+    let environment = world.environment().await;
+    let event = script("fail");
+    send(&environment, world.stripe(&event)).await.expect(202, "dead_lettered");
+    send(&environment, world.stripe(&event)).await.expect(202, "dead_lettered");
+    assert_eq!(world.database.count("SELECT attempt::bigint FROM executions WHERE status = 'dead'").await, 1);
+
+    let mut broken = invoice_paid();
+    broken["data"]["object"]["amount_paid"] = json!("a lot");
+    send(&environment, world.stripe(&broken)).await.expect(202, "dead_lettered");
+    let error = world.database.text("SELECT last_error FROM executions WHERE event_type = 'invoice.paid'").await;
+    assert!(error.contains("/amount_paid"), "{error}");
+}
+
+#[tokio::test]
+async fn no_handler_for_the_type() {
+    let world = World::new().await;
+    let environment = world.environment().await;
+    let event = json!({"id": "evt_1", "type": "customer.created", "data": {"object": {}}});
+    send(&environment, world.stripe(&event)).await.expect(200, "ignored");
+    send(&environment, world.stripe(&event)).await.expect(200, "ignored");
+    assert_eq!(world.database.count("SELECT count(*) FROM executions WHERE handler IS NULL").await, 1, "stored");
+
+    let unknown = send(&environment, world.event("k", &json!({"type": "invoice.payed", "data": {}}))).await;
+    unknown.expect(404, "unknown_event_type");
+    assert_eq!(unknown.body["known_types"], json!(["invoice.paid"]));
+}
+
+#[tokio::test]
+async fn an_invoice_of_nothing_is_no_payment_and_no_error() {
+    let world = World::new().await;
+    let environment = world.environment().await;
+    let mut trial = invoice_paid();
+    trial["data"]["object"]["amount_paid"] = json!(0);
+    send(&environment, world.stripe(&trial)).await.expect(200, "ignored");
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_events() {
+    let world = World::new().await;
+    let environment = world.environment().await;
+    for body in [
+        &b""[..],
+        b"not json",
+        b"\xff\xfe",
+        b"[]",
+        b"{}",
+        br#"{"id": "evt_1"}"#,
+        br#"{"type": "a"}"#,
+        br#"{"id": "", "type": "a"}"#,
+    ] {
+        let answer = send(&environment, world.stripe_bytes(body)).await;
+        answer.expect(400, "invalid_payload");
+    }
+    for body in [json!(null), json!([]), json!({}), json!({"type": "invoice.paid"}), json!({"data": {}})] {
+        send(&environment, world.event("k", &body)).await.expect(400, "invalid_payload");
+    }
+    let wrong = send(&environment, world.event("k", &json!({"type": "invoice.paid", "data": {"id": 1}}))).await;
+    wrong.expect(400, "invalid_payload");
+    let fields: Vec<_> =
+        wrong.body["errors"].as_array().unwrap().iter().map(|error| error["pointer"].as_str().unwrap()).collect();
+    assert_eq!(fields, ["/data/id", "/data/customer_id", "/data/amount_cents", "/data/currency", "/data/paid_at"]);
+    let version = json!({"type": "invoice.paid", "version": 9, "data": {}});
+    let version = send(&environment, world.event("k", &version)).await;
+    assert_eq!(version.body["errors"][0]["pointer"], "/version");
+    assert_eq!(world.database.count("SELECT count(*) FROM executions").await, 0);
+}
+
+#[tokio::test]
+async fn who_is_not_believed() {
+    let world = World::new().await;
+    let environment = world.environment().await;
+    let body = invoice_paid().to_string();
+    let other = SecretString::from("whsec_somebody_elses_secret_of_some_length");
+    let forged = send(&environment, stripe_signed(body.as_bytes(), &other, clock::now())).await;
+    forged.expect(401, "invalid_signature");
+    assert!(forged.body["detail"].as_str().unwrap().contains("Stripe-Signature"));
+    let unsigned = Request::post("/webhooks/stripe").body(Body::from(body.clone())).unwrap();
+    send(&environment, unsigned).await.expect(401, "invalid_signature");
+    for hours in [-1, 1] {
+        let time = clock::now() + jiff::SignedDuration::from_hours(hours);
+        let answer = send(&environment, stripe_signed(body.as_bytes(), &world.secret.stripe, time)).await;
+        answer.expect(401, "timestamp_outside_tolerance");
+    }
+    for authorization in [None, Some("Bearer wrong"), Some("Basic abc"), Some("Bearer"), Some("")] {
+        let mut request = Request::post("/events").header("idempotency-key", "k");
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", authorization);
+        }
+        let answer = send(&environment, request.body(Body::from(first_party().to_string())).unwrap()).await;
+        answer.expect(401, "invalid_token");
+        assert_eq!(answer.headers["www-authenticate"], "Bearer");
+    }
+    assert_eq!(world.database.count("SELECT count(*) FROM executions").await, 0);
+}
+
+#[tokio::test]
+async fn idempotency_keys() {
+    let world = World::new().await;
+    let environment = world.environment().await;
+    let with = |names: &[(&str, &str)]| {
+        let mut request = world.event("k", &first_party());
+        request.headers_mut().remove("idempotency-key");
+        for (name, value) in names {
+            request.headers_mut().append(name.parse::<axum::http::HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        request
+    };
+    send(&environment, with(&[])).await.expect(400, "missing_idempotency_key");
+    send(&environment, with(&[("idempotency-key", " ")])).await.expect(400, "missing_idempotency_key");
+    send(&environment, with(&[("idempotency-key", "a"), ("x-idempotency-key", "b")]))
+        .await
+        .expect(400, "invalid_idempotency_key");
+    send(&environment, with(&[("idempotency-key", &"a".repeat(256))])).await.expect(400, "invalid_idempotency_key");
+    send(&environment, with(&[("x-idempotency-key", "old habit")])).await.expect(200, "ok");
+    send(&environment, with(&[("idempotency-key", "a"), ("x-idempotency-key", "a")])).await.expect(200, "ok");
+}
+
+#[tokio::test]
+async fn unknown_paths_methods_and_providers() {
+    let world = World::new().await;
+    let environment = world.environment().await;
+    let post = |path: &str| Request::post(path).body(Body::empty()).unwrap();
+    send(&environment, post("/webhooks/paypal")).await.expect(404, "unknown_provider");
+    send(&environment, post("/webhooks/stripe/")).await.expect(404, "not_found");
+    send(&environment, post("/")).await.expect(404, "not_found");
+    let get = Request::get("/webhooks/stripe").body(Body::empty()).unwrap();
+    send(&environment, get).await.expect(405, "method_not_allowed");
+
+    let off = |config: &mut shared::config::Config| config.file.providers.get_mut("stripe").unwrap().enabled = false;
+    let environment = world.environment_with(&world.database.app_url(), off).await;
+    send(&environment, world.stripe(&invoice_paid())).await.expect(404, "unknown_provider");
+}
+
+#[tokio::test]
+async fn a_provider_without_a_secret_believes_nobody() {
+    let world = World::new().await;
+    let mut secret = world.secret.json();
+    secret.as_object_mut().unwrap().remove("STRIPE_WEBHOOK_SECRET");
+    world.secrets.put(&secret).await;
+    let environment = world.environment().await;
+    let answer = send(&environment, world.stripe(&invoice_paid())).await;
+    answer.expect(503, "provider_not_configured");
+    assert!(answer.headers.contains_key("retry-after"));
+    secret["STRIPE_WEBHOOK_SECRET"] = json!([]);
+    world.secrets.put(&secret).await;
+    send(&world.environment().await, world.stripe(&invoice_paid())).await.expect(503, "provider_not_configured");
+}
+
+#[tokio::test]
+async fn too_large_and_just_fitting() {
+    let world = World::new().await;
+    let environment = world.environment().await;
+    let padded = |size: usize| {
+        let mut event = json!({"id": "evt_1", "type": "a.b", "data": {"padding": ""}});
+        event["data"]["padding"] = Value::from("x".repeat(size - event.to_string().len()));
+        event.to_string().into_bytes()
+    };
+    let limit = 1024 * 1024;
+    send(&environment, world.stripe_bytes(&padded(limit + 1))).await.expect(413, "payload_too_large");
+    send(&environment, world.stripe_bytes(&padded(limit))).await.expect(200, "ignored");
+    let large = Value::from("x".repeat(limit));
+    send(&environment, world.event("k", &large)).await.expect(413, "payload_too_large");
+}
+
+#[tokio::test]
+async fn too_many() {
+    let world = World::new().await;
+    let few = |config: &mut shared::config::Config| {
+        config.file.limits.requests_per_second = NonZeroU32::MIN;
+        config.file.limits.burst = NonZeroU32::new(2).unwrap();
+    };
+    let environment = world.environment_with(&world.database.app_url(), few).await;
+    send(&environment, world.stripe(&invoice_paid())).await.expect(200, "ok");
+    send(&environment, world.event("k", &first_party())).await.expect(200, "ok");
+    for request in [world.stripe(&invoice_paid()), world.event("k", &first_party())] {
+        let answer = send(&environment, request).await;
+        answer.expect(429, "too_many_requests");
+        assert_eq!(answer.headers["retry-after"], "1");
+    }
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    send(&environment, world.stripe(&invoice_paid())).await.expect(200, "ok");
+}
+
+#[tokio::test]
+async fn a_changed_payload_under_the_same_id_is_a_duplicate() {
+    let world = World::new().await;
+    let environment = world.environment().await;
+    let mut event = invoice_paid();
+    send(&environment, world.stripe(&event)).await.expect(200, "ok");
+    event["data"]["object"]["amount_paid"] = json!(1);
+    send(&environment, world.stripe(&event)).await.expect(200, "already_processed");
+    assert_eq!(world.database.count("SELECT amount_cents FROM payments").await, 4_200, "the first is kept");
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_correlation_id_and_the_security_headers() {
+    let world = World::new().await;
+    let environment = world.environment().await;
+    let mut request = world.stripe(&invoice_paid());
+    request.headers_mut().insert("x-correlation-id", "from-the-caller".parse().unwrap());
+    let answer = send(&environment, request).await;
+    assert_eq!(answer.headers["x-correlation-id"], "from-the-caller");
+    assert_eq!(answer.body["correlation_id"], "from-the-caller");
+    assert_eq!(world.database.text("SELECT correlation_id FROM executions").await, "from-the-caller");
+
+    let mut request = Request::get("/nowhere").body(Body::empty()).unwrap();
+    request.headers_mut().insert("x-correlation-id", "spaces are not taken over".parse().unwrap());
+    let answer = send(&environment, request).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    assert_ne!(answer.headers["x-correlation-id"], "spaces are not taken over");
+    assert_eq!(answer.headers["content-type"], "application/problem+json");
+    for name in [
+        "strict-transport-security",
+        "x-content-type-options",
+        "content-security-policy",
+        "cache-control",
+        "referrer-policy",
+    ] {
+        assert!(answer.headers.contains_key(name), "{name}");
+    }
+}

@@ -1,0 +1,54 @@
+//! What an event costs the database: counted, not timed.
+
+use testkit::Proxy;
+
+use crate::support::{World, first_party, invoice_paid, send, stripe_signed};
+
+#[tokio::test]
+async fn round_trips_and_statements_of_each_kind_of_delivery() {
+    let world = World::new().await;
+    let proxy = Proxy::before(&world.database.app_url()).await;
+    let environment = world.environment_with(&proxy.url(&world.database.app_url()), |_| {}).await;
+    // The handler's own statement is prepared with the first event of an environment.
+    send(&environment, world.stripe(&invoice_paid())).await.expect(200, "ok");
+
+    let event = invoice_paid();
+    proxy.reset();
+    send(&environment, world.stripe(&event)).await.expect(200, "ok");
+    // Claim and BEGIN are 2, the handler's INSERT 1, the finish and COMMIT travel together.
+    assert_eq!(proxy.round_trips(), 2 + 1 + 1, "{:?}", proxy.seen());
+    assert_eq!(proxy.statements(), 5, "{:?}", proxy.seen());
+
+    proxy.reset();
+    send(&environment, world.stripe(&event)).await.expect(200, "already_processed");
+    assert_eq!((proxy.round_trips(), proxy.statements()), (1, 1), "{:?}", proxy.seen());
+
+    let event = first_party();
+    proxy.reset();
+    send(&environment, world.event("k", &event)).await.expect(200, "ok");
+    assert_eq!(proxy.round_trips(), 4, "{:?}", proxy.seen());
+    proxy.reset();
+    send(&environment, world.event("k", &event)).await.expect(200, "duplicate");
+    assert_eq!(proxy.round_trips(), 1, "{:?}", proxy.seen());
+
+    proxy.reset();
+    let forged = secrecy::SecretString::from("whsec_of_a_stranger_who_does_not_know_it");
+    let body = invoice_paid().to_string();
+    send(&environment, stripe_signed(body.as_bytes(), &forged, shared::clock::now()))
+        .await
+        .expect(401, "invalid_signature");
+    assert_eq!(proxy.statements(), 0, "a stranger costs the database nothing: {:?}", proxy.seen());
+}
+
+/// A duplicate of a settled event must not write: no row lock, no WAL, nothing for the next one to wait for.
+#[tokio::test]
+async fn a_completed_duplicate_leaves_the_row_untouched() {
+    let world = World::new().await;
+    let environment = world.environment().await;
+    let event = invoice_paid();
+    send(&environment, world.stripe(&event)).await.expect(200, "ok");
+    let version = "SELECT xmin || ' ' || xmax || ' ' || ctid FROM executions";
+    let before = world.database.text(version).await;
+    send(&environment, world.stripe(&event)).await.expect(200, "already_processed");
+    assert_eq!(world.database.text(version).await, before);
+}

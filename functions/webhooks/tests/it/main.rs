@@ -1,0 +1,12 @@
+//! The webhooks function as its senders meet it: through the real router, on a real database.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod answers;
+mod counting;
+mod crashes;
+mod exactly_once;
+mod failures;
+mod gateway;
+mod oracle;
+mod outages;
+mod support;

@@ -1,0 +1,77 @@
+//! The database is out, comes back, or breaks off at the worst moment; secrets are rotated.
+
+use secrecy::SecretString;
+use serde_json::json;
+use shared::clock;
+use testkit::Proxy;
+
+use crate::support::{World, first_party, invoice_paid, send, stripe_signed};
+
+#[tokio::test]
+async fn a_database_that_is_out_from_the_start_and_comes_back() {
+    let world = World::new().await;
+    let proxy = Proxy::before(&world.database.app_url()).await;
+    proxy.set_down(true);
+    let environment = world.environment_with(&proxy.url(&world.database.app_url()), |_| {}).await;
+    for request in [world.stripe(&invoice_paid()), world.event("k", &first_party())] {
+        let answer = send(&environment, request).await;
+        answer.expect(503, "unavailable");
+        assert_eq!(answer.headers["retry-after"], "30");
+    }
+    proxy.set_down(false);
+    send(&environment, world.stripe(&invoice_paid())).await.expect(200, "ok");
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_between_two_events() {
+    let world = World::new().await;
+    let proxy = Proxy::before(&world.database.app_url()).await;
+    let environment = world.environment_with(&proxy.url(&world.database.app_url()), |_| {}).await;
+    send(&environment, world.stripe(&invoice_paid())).await.expect(200, "ok");
+    proxy.set_down(true);
+    send(&environment, world.stripe(&invoice_paid())).await.expect(503, "unavailable");
+    proxy.set_down(false);
+    send(&environment, world.stripe(&invoice_paid())).await.expect(200, "ok");
+    assert_eq!(world.database.count("SELECT count(*) FROM payments").await, 2);
+}
+
+#[tokio::test]
+async fn a_server_that_is_restarted_under_the_connection() {
+    let world = World::new().await;
+    let environment = world.environment().await;
+    send(&environment, world.stripe(&invoice_paid())).await.expect(200, "ok");
+    let terminate = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                     WHERE datname = current_database() AND usename = 'solo_app'";
+    assert_eq!(world.database.count(terminate).await, 1);
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    send(&environment, world.stripe(&invoice_paid())).await.expect(200, "ok");
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_looked_up_and_not_repeated() {
+    let world = World::new().await;
+    let proxy = Proxy::before(&world.database.app_url()).await;
+    let environment = world.environment_with(&proxy.url(&world.database.app_url()), |_| {}).await;
+    let event = invoice_paid();
+    proxy.lose_next_commit_answer();
+    send(&environment, world.stripe(&event)).await.expect(200, "already_processed");
+    send(&environment, world.stripe(&event)).await.expect(200, "already_processed");
+    assert_eq!(world.database.count("SELECT count(*) FROM payments").await, 1);
+    assert_eq!(world.database.text("SELECT status || ' ' || attempt FROM executions").await, "completed 1");
+}
+
+#[tokio::test]
+async fn a_rotated_secret_is_read_at_the_first_signature_that_needs_it() {
+    let world = World::new().await;
+    let environment = world.environment().await;
+    send(&environment, world.stripe(&invoice_paid())).await.expect(200, "ok");
+    let new = SecretString::from("whsec_the_new_one_after_the_rotation_1");
+    let mut secret = world.secret.json();
+    secret["STRIPE_WEBHOOK_SECRET"] =
+        json!(["whsec_the_new_one_after_the_rotation_1", secret["STRIPE_WEBHOOK_SECRET"]]);
+    world.secrets.put(&secret).await;
+
+    let body = invoice_paid().to_string();
+    send(&environment, stripe_signed(body.as_bytes(), &new, clock::now())).await.expect(200, "ok");
+    send(&environment, world.stripe(&invoice_paid())).await.expect(200, "ok");
+}
