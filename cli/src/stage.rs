@@ -79,7 +79,8 @@ impl Stage {
 
 /// `NAME=value` lines that a shell can source; a value is quoted only when it has to be.
 pub fn write_lines(pairs: &[(&str, String)]) -> String {
-    pairs.iter().map(|(name, value)| format!("{name}={}\n", quote(value))).collect()
+    let lines: Vec<_> = pairs.iter().map(|(name, value)| format!("{name}={}", quote(value))).collect();
+    lines.join("\n") + "\n"
 }
 
 fn quote(value: &str) -> String {

@@ -31,8 +31,8 @@ impl Authority {
         Self { issuer, file }
     }
 
-    fn path(&self) -> Option<PathBuf> {
-        Some(self.file.path().to_owned())
+    fn path(&self) -> PathBuf {
+        self.file.path().to_owned()
     }
 
     /// A server's configuration with a certificate for `name`.
@@ -89,7 +89,7 @@ async fn connect(database: &TestDatabase, port: u16, root_certificates: Option<P
 async fn the_right_authority_and_the_right_name() {
     let (database, authority) = (TestDatabase::new().await, Authority::new());
     let port = bridge(&database.app_url(), Some(authority.acceptor("localhost"))).await;
-    connect(&database, port, authority.path()).await.unwrap();
+    connect(&database, port, Some(authority.path())).await.unwrap();
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn another_authority_is_refused() {
     let (database, authority) = (TestDatabase::new().await, Authority::new());
     let port = bridge(&database.app_url(), Some(authority.acceptor("localhost"))).await;
     // Of the same name with another key, and the authorities of RDS.
-    for trusted in [Authority::new().path(), None] {
+    for trusted in [Some(Authority::new().path()), None] {
         let error = connect(&database, port, trusted).await.unwrap_err().to_string();
         assert!(error.contains("invalid peer certificate"), "{error}");
     }
@@ -107,7 +107,7 @@ async fn another_authority_is_refused() {
 async fn another_host_name_is_refused() {
     let (database, authority) = (TestDatabase::new().await, Authority::new());
     let port = bridge(&database.app_url(), Some(authority.acceptor("db.example.com"))).await;
-    let error = connect(&database, port, authority.path()).await.unwrap_err().to_string();
+    let error = connect(&database, port, Some(authority.path())).await.unwrap_err().to_string();
     assert!(error.contains("not valid for name"), "{error}");
 }
 
@@ -115,7 +115,7 @@ async fn another_host_name_is_refused() {
 async fn a_server_without_tls_is_refused() {
     let (database, authority) = (TestDatabase::new().await, Authority::new());
     let port = bridge(&database.app_url(), None).await;
-    let error = connect(&database, port, authority.path()).await.unwrap_err().to_string();
+    let error = connect(&database, port, Some(authority.path())).await.unwrap_err().to_string();
     assert!(error.contains("TLS"), "{error}");
 }
 

@@ -99,7 +99,7 @@ async fn forward(mut client: TcpStream, target: SocketAddr, shared: Arc<Shared>)
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let mut from_client = Messages { startup: true, ..Messages::default() };
     let mut from_server = Messages::default();
-    let (mut sent, mut received) = ([0; 65_536], [0; 65_536]);
+    let (mut sent, mut received) = (vec![0; 65_536], vec![0; 65_536]);
     let (mut outstanding, mut losing) = (0_usize, false);
     loop {
         tokio::select! {

@@ -8,7 +8,7 @@ fn allowed(krate: &str) -> &'static [&'static str] {
         "shared" => &[],
         "app" | "testkit" => &["shared"],
         "solo" => &["app", "health", "migrate", "ops", "shared", "webhooks"],
-        "bench" => &["app", "shared"],
+        "bench" => &["shared", "testkit"],
         _function => &["app", "shared"],
     }
 }

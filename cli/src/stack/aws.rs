@@ -22,7 +22,7 @@ pub const READER_LOGIN: &str = "solo-os/dev/database/reader";
 pub const ASSETS_BUCKET: &str = "solo-os-dev-assets";
 pub const INBOX_QUEUE: &str = "solo-os-dev-inbox";
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 
 pub async fn start(project: &Project, log: PathBuf) -> anyhow::Result<(Process, String)> {
     let step = Step::start("AWS emulator");

@@ -15,7 +15,7 @@ use crate::{
     ui::{self, Step},
 };
 
-const READY_WITHIN: Duration = Duration::from_secs(180);
+const READY_WITHIN: Duration = Duration::from_mins(3);
 
 /// The running functions. Dropping them stops them.
 pub struct Functions {
@@ -96,7 +96,7 @@ async fn build(project: &Project) -> anyhow::Result<()> {
 
 /// The first request to each function starts its process.
 async fn wait_until_ready(process: &mut Process, url: &str) -> anyhow::Result<()> {
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build()?;
+    let client = reqwest::Client::builder().timeout(Duration::from_mins(1)).build()?;
     let answers = |path: &'static str, method: reqwest::Method, expected: u16| {
         let request = client.request(method, format!("{url}{path}"));
         async move { request.send().await.is_ok_and(|answer| answer.status().as_u16() == expected) }

@@ -63,7 +63,8 @@ pub async fn migrate(master: DatabaseUrl, login: Credentials, passwords: &Passwo
 }
 
 async fn migrate_locked(client: &mut Client, passwords: &Passwords) -> Result<Done, MigrateError> {
-    roles::ensure(client, &verifier(passwords.app.as_ref()), &verifier(passwords.reader.as_ref())).await?;
+    let (app, reader) = (verifier(passwords.app.as_ref()), verifier(passwords.reader.as_ref()));
+    roles::ensure(client, app.as_deref(), reader.as_deref()).await?;
     step(client, "becoming solo_owner", "SET ROLE solo_owner").await?;
     let report = apply(client).await?;
     let grant = "GRANT SELECT ON schema_migrations TO solo_app, solo_reader";

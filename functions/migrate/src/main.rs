@@ -7,12 +7,12 @@ use shared::{
     config::{DatabaseConfig, Env, Faults},
     db::Credentials,
     secrets::{DatabaseLogin, SecretSource, SecretsManager},
-    telemetry,
+    telemetry::{self, LogFormat, LogLevel},
 };
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::init(Default::default(), Default::default());
+    telemetry::init(LogLevel::default(), LogFormat::default());
     let env = Env::of_process();
     let mut faults = Faults::default();
     let master = DatabaseConfig::read_as("MASTER_DATABASE_URL", "MASTER_SECRET_ID", &env, &mut faults);

@@ -16,7 +16,7 @@ const PRIVILEGES: &str = "
     GRANT USAGE ON SCHEMA public TO solo_app, solo_reader";
 
 /// Makes the roles that are missing, sets the passwords that are given (as SCRAM verifiers), and grants.
-pub(crate) async fn ensure(client: &Client, app: &Option<String>, reader: &Option<String>) -> Result<(), MigrateError> {
+pub(crate) async fn ensure(client: &Client, app: Option<&str>, reader: Option<&str>) -> Result<(), MigrateError> {
     for create in [OWNER, APP, READER] {
         // Roles belong to the server, the lock to one database: another one's migration may win this race.
         let unless_there =

@@ -50,7 +50,7 @@ impl From<ConnectError> for DbError {
 /// Whether the error speaks of the connection rather than of a value that could not be converted.
 fn is_transport(error: &tokio_postgres::Error) -> bool {
     use std::error::Error as _;
-    error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>())
+    error.is_closed() || error.source().is_some_and(<dyn std::error::Error + 'static>::is::<std::io::Error>)
 }
 
 /// The server's own words: its `Display` says only "db error". The detail is left out: it quotes values.

@@ -85,9 +85,8 @@ fn parse_tls(url: &Url, host: &str) -> Result<TlsMode, UrlFault> {
     }
     match mode.as_deref() {
         Some("disable") => Ok(TlsMode::Disabled),
-        Some("require" | "verify-ca" | "verify-full") => Ok(TlsMode::Verified { root_certificates }),
         None if is_local(host) && root_certificates.is_none() => Ok(TlsMode::Disabled),
-        None => Ok(TlsMode::Verified { root_certificates }),
+        None | Some("require" | "verify-ca" | "verify-full") => Ok(TlsMode::Verified { root_certificates }),
         Some(other) => Err(UrlFault::UnknownTlsMode(other.to_owned())),
     }
 }

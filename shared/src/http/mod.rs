@@ -67,7 +67,7 @@ pub fn layered(router: Router) -> Router {
 pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, Problem> {
     axum::body::to_bytes(body, limit).await.map_err(|error| {
         use std::error::Error as _;
-        if error.source().is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) {
+        if error.source().is_some_and(<dyn std::error::Error + 'static>::is::<http_body_util::LengthLimitError>) {
             let detail = format!("The body is larger than {limit} bytes.");
             return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail);
         }

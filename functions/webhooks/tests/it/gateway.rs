@@ -28,7 +28,7 @@ async fn deliver(environment: &Router, event: Value) -> Answer {
     send(environment, request.map(|body| Body::from(body.to_vec()))).await
 }
 
-async fn signed(world: &World, event: &Value) -> (Value, String) {
+fn signed(world: &World, event: &Value) -> (Value, String) {
     let request = world.stripe(event);
     let header = request.headers()["stripe-signature"].to_str().unwrap();
     (json!({"stripe-signature": header, "content-type": "application/json"}), event.to_string())
@@ -39,7 +39,7 @@ async fn a_text_body_and_a_base64_body() {
     let world = World::new().await;
     let environment = world.environment().await;
     let event = invoice_paid();
-    let (headers, body) = signed(&world, &event).await;
+    let (headers, body) = signed(&world, &event);
     deliver(&environment, gateway_event("/webhooks/stripe", &headers, &body, false)).await.expect(200, "ok");
     let encoded = STANDARD.encode(body.as_bytes());
     deliver(&environment, gateway_event("/webhooks/stripe", &headers, &encoded, true))
@@ -55,7 +55,7 @@ async fn a_text_body_and_a_base64_body() {
 async fn hostile_requests_get_an_answer() {
     let world = World::new().await;
     let environment = world.environment().await;
-    let (headers, body) = signed(&world, &invoice_paid()).await;
+    let (headers, body) = signed(&world, &invoice_paid());
     let mut hostile = headers.clone();
     hostile["host"] = json!("[not a host");
     hostile["x-forwarded-proto"] = json!("%%%");

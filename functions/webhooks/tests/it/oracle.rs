@@ -13,7 +13,7 @@ use testkit::variable;
 
 const SECRET: &str = "whsec_an_oracle_knows_it_as_well_as_we_do";
 
-/// Puts each case to PyPI's `stripe`; its verdicts, in order.
+/// Puts each case to `PyPI`'s `stripe`; its verdicts, in order.
 fn ask(cases: &[Value]) -> Vec<Value> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/stripe_oracle.py");
     let mut oracle = Command::new(variable("SOLO_TEST_PYTHON"))

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use super::*;
 
-const TOLERANCE: Duration = Duration::from_secs(300);
+const TOLERANCE: Duration = Duration::from_mins(5);
 const NOW: i64 = 1_700_000_000;
 
 fn secret(text: &str) -> SecretString {
@@ -40,7 +40,7 @@ fn a_vector_computed_by_another_program() {
 
 #[test]
 fn bodies_of_any_kind() {
-    for body in [&b""[..], b"{}", b"\xff\xfe not utf-8 \x00", &[b'x'; 1_000_000]] {
+    for body in [&b""[..], b"{}", b"\xff\xfe not utf-8 \x00", &vec![b'x'; 1_000_000]] {
         let headers = signed(body, &secret("a"), NOW);
         assert_eq!(verify(&headers, body, &[secret("a")]), Ok(()));
         let mut tampered = body.to_vec();

@@ -1,0 +1,63 @@
+//! The events that are sent, and what the functions need to take them.
+
+use serde_json::{Value, json};
+use shared::{clock, providers};
+use testkit::{AppSecret, TestDatabase, TestSecrets, variable};
+use uuid::Uuid;
+
+pub struct World {
+    pub database: TestDatabase,
+    secret: AppSecret,
+    app_secret: TestSecrets,
+    login: TestSecrets,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let secret = AppSecret::random();
+        let login = json!({"username": "solo_app", "password": variable("SOLO_TEST_APP_PASSWORD")});
+        Self {
+            database: TestDatabase::new().await,
+            app_secret: TestSecrets::create(&secret.json()).await,
+            login: TestSecrets::create(&login).await,
+            secret,
+        }
+    }
+
+    /// As the template would set it.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let url = self.database.app_url();
+        vec![
+            ("DATABASE_URL", url.to_string()),
+            ("DATABASE_SECRET_ID", self.login.id.clone()),
+            ("APP_SECRET_ID", self.app_secret.id.clone()),
+            ("SOLO_TOML", concat!(env!("CARGO_MANIFEST_DIR"), "/solo.toml").to_owned()),
+            ("LOG_LEVEL", "warn".to_owned()),
+        ]
+    }
+
+    /// The API Gateway event (payload format 2.0) of a webhook that Stripe signed just now.
+    pub fn signed(&self, body: &str) -> String {
+        let signed = providers::find("stripe").unwrap().sign(body.as_bytes(), &self.secret.stripe, clock::now());
+        json!({
+            "version": "2.0", "routeKey": "POST /webhooks/{provider}", "rawPath": "/webhooks/stripe", "rawQueryString": "",
+            "headers": {"content-type": "application/json", "host": "localhost", "user-agent": "Stripe/1.0",
+                        "stripe-signature": signed[0].1.to_str().unwrap()},
+            "requestContext": {
+                "accountId": "1", "apiId": "a", "domainName": "localhost", "domainPrefix": "a", "requestId": "r",
+                "routeKey": "POST /webhooks/{provider}", "stage": "$default", "time": "", "timeEpoch": 0,
+                "http": {"method": "POST", "path": "/webhooks/stripe", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": ""},
+            },
+            "body": body, "isBase64Encoded": false,
+        })
+        .to_string()
+    }
+}
+
+pub fn new_invoice() -> String {
+    invoice(&Uuid::new_v4().simple().to_string()).to_string()
+}
+
+pub fn invoice(unique: &str) -> Value {
+    providers::find("stripe").unwrap().sample("invoice.paid", unique, clock::now())
+}
