@@ -3,16 +3,16 @@
 use std::{path::PathBuf, time::Duration};
 
 use secrecy::ExposeSecret as _;
-use testkit::variable;
+use testkit::{TestDatabase, variable};
 use tokio::process::Command;
 
-use crate::{Database, events::invoice};
+use crate::events::invoice;
 
 const CLAIM: &str = include_str!("../../../../shared/src/executions/sql/claim.sql");
 const FINISH: &str = include_str!("../../../../shared/src/executions/sql/finish.sql");
 
 /// Transactions a second.
-pub async fn run(database: &Database, clients: usize, time: Duration) -> f64 {
+pub async fn run(database: &TestDatabase, clients: usize, time: Duration) -> f64 {
     let file = std::env::temp_dir().join(format!("solo-bench-{}.sql", std::process::id()));
     std::fs::write(&file, script()).unwrap();
     let url = database.app_url();

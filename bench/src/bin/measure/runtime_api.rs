@@ -1,19 +1,21 @@
-//! The Lambda runtime API for one environment: hands out events, takes answers. HTTP on the loopback address, without
-//! Nagle's delay.
+//! The Lambda runtime API for one environment: hands out events, takes answers. HTTP/1.1 on the loopback address,
+//! without Nagle's delay, and no more of it than the runtime's client speaks: what is measured is the function, and it
+//! shares the processors with this.
 
 use std::{
+    cell::RefCell,
+    collections::VecDeque,
     net::Ipv4Addr,
     process::{Child, Command, Stdio},
-    sync::Arc,
+    rc::Rc,
+    time::Duration,
 };
 
-use http_body_util::{BodyExt as _, Full};
-use hyper::{Request, Response, body::Bytes, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
-use serde_json::Value;
 use tokio::{
-    net::TcpListener,
-    sync::{Mutex, mpsc},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+    task::spawn_local,
     time::Instant,
 };
 
@@ -22,16 +24,26 @@ use crate::events::World;
 /// A function's process, and the way to it.
 pub struct Environment {
     process: Child,
-    events: mpsc::Sender<String>,
-    answers: mpsc::Receiver<Bytes>,
+    api: Rc<Api>,
     /// From the start of the process to its first poll for an event.
-    pub start: std::time::Duration,
+    pub start: Duration,
 }
 
+#[derive(Default)]
 struct Api {
-    events: Mutex<mpsc::Receiver<String>>,
-    answers: mpsc::Sender<Bytes>,
-    polled: mpsc::Sender<Instant>,
+    state: RefCell<State>,
+    polled: Notify,
+    filled: Notify,
+    answered: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<String>,
+    first_poll: Option<Instant>,
+    handed_out: Option<Instant>,
+    times: Vec<Duration>,
+    expected: &'static str,
 }
 
 impl Environment {
@@ -39,18 +51,12 @@ impl Environment {
     pub async fn start(world: &World, binary: &str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let (events, event_receiver) = mpsc::channel(1);
-        let (answer_sender, answers) = mpsc::channel(1);
-        let (polled, mut first_poll) = mpsc::channel(1);
-        let api = Arc::new(Api { events: Mutex::new(event_receiver), answers: answer_sender, polled });
-        tokio::spawn(async move {
+        let api = Rc::new(Api::default());
+        let serving = Rc::clone(&api);
+        spawn_local(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 stream.set_nodelay(true).unwrap();
-                let api = Arc::clone(&api);
-                tokio::spawn(async move {
-                    let service = service_fn(|request| serve(request, Arc::clone(&api)));
-                    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-                });
+                spawn_local(serve(stream, Rc::clone(&serving)));
             }
         });
         let started = Instant::now();
@@ -66,14 +72,41 @@ impl Environment {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let start = first_poll.recv().await.unwrap() - started;
-        Self { process, events, answers, start }
+        api.polled.notified().await;
+        let start = api.state.borrow().first_poll.unwrap() - started;
+        Self { process, api, start }
     }
 
-    /// One invocation, from the event to its answer.
-    pub async fn invoke(&mut self, event: &str) -> Value {
-        self.events.send(event.to_owned()).await.unwrap();
-        serde_json::from_slice(&self.answers.recv().await.unwrap()).unwrap()
+    /// Lets it work through `events`, for `time` at most. How long each took, from its hand-out to its answer. Every
+    /// answer must contain `expected`.
+    pub async fn work(&self, events: Vec<String>, expected: &'static str, time: Duration) -> Vec<Duration> {
+        let started = Instant::now();
+        let count = events.len();
+        {
+            let mut state = self.api.state.borrow_mut();
+            state.times.clear();
+            state.queue = events.into();
+            state.expected = expected;
+        }
+        self.api.filled.notify_one();
+        loop {
+            self.api.answered.notified().await;
+            let mut state = self.api.state.borrow_mut();
+            if started.elapsed() > time {
+                state.queue.clear();
+            }
+            if state.times.len() == count || (state.queue.is_empty() && state.handed_out.is_none()) {
+                return std::mem::take(&mut state.times);
+            }
+        }
+    }
+
+    /// The processor time that the process has used so far.
+    pub fn cpu_seconds(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
+        // After the name, which is in parentheses: utime and stime are fields 14 and 15, in hundredths of a second.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        fields[11..13].iter().map(|ticks| ticks.parse::<f64>().unwrap() / 100.0).sum()
     }
 
     /// The most memory that the process ever held (`VmHWM`).
@@ -91,23 +124,73 @@ impl Drop for Environment {
     }
 }
 
-async fn serve(request: Request<Incoming>, api: Arc<Api>) -> Result<Response<Full<Bytes>>, hyper::Error> {
-    if request.uri().path().ends_with("/invocation/next") {
-        let _ = api.polled.try_send(Instant::now());
-        let event = api.events.lock().await.recv().await.unwrap_or_default();
-        let deadline = shared::clock::now().as_millisecond() + 30_000;
-        let response = Response::builder()
-            .header("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
-            .header("lambda-runtime-deadline-ms", deadline)
-            .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:123456789012:function:bench")
-            .header(
-                "lambda-runtime-trace-id",
-                "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1",
-            )
-            .header("content-type", "application/json");
-        return Ok(response.body(Full::from(event)).unwrap());
+/// Until the client closes the connection.
+async fn serve(mut stream: TcpStream, api: Rc<Api>) {
+    let mut buffer = Vec::with_capacity(64 * 1024);
+    loop {
+        let Some((head, total)) = read_request(&mut stream, &mut buffer).await else { return };
+        let is_poll = buffer.starts_with(b"GET ");
+        let response = if is_poll { next(&api).await } else { answer(&api, &buffer[head..total]) };
+        buffer.drain(..total);
+        if stream.write_all(&response).await.is_err() {
+            return;
+        }
     }
-    let answer = request.into_body().collect().await?.to_bytes();
-    let _ = api.answers.send(answer).await;
-    Ok(Response::builder().status(202).body(Full::default()).unwrap())
+}
+
+/// Reads until a request is complete: the lengths of its head and of all of it.
+async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(usize, usize)> {
+    loop {
+        if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+            let head = str::from_utf8(&buffer[..end]).unwrap();
+            let length = head
+                .lines()
+                .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+            let total = end + 4 + length.unwrap_or(0_usize);
+            if buffer.len() >= total {
+                return Some((end + 4, total));
+            }
+        }
+        if stream.read_buf(buffer).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
+
+fn answer(api: &Api, body: &[u8]) -> Vec<u8> {
+    let mut state = api.state.borrow_mut();
+    let expected = state.expected.as_bytes();
+    assert!(
+        body.windows(expected.len()).any(|part| part == expected),
+        "{} in {}",
+        state.expected,
+        String::from_utf8_lossy(body)
+    );
+    if let Some(handed_out) = state.handed_out.take() {
+        state.times.push(handed_out.elapsed());
+    }
+    api.answered.notify_one();
+    b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n".to_vec()
+}
+
+async fn next(api: &Api) -> Vec<u8> {
+    api.state.borrow_mut().first_poll.get_or_insert_with(Instant::now);
+    api.polled.notify_one();
+    let event = loop {
+        if let Some(event) = api.state.borrow_mut().queue.pop_front() {
+            break event;
+        }
+        api.filled.notified().await;
+    };
+    api.state.borrow_mut().handed_out = Some(Instant::now());
+    let deadline = shared::clock::now().as_millisecond() + 30_000;
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+         lambda-runtime-aws-request-id: 8476a536-e9f4-11e8-9739-2dfe598c3fcd\r\n\
+         lambda-runtime-deadline-ms: {deadline}\r\n\
+         lambda-runtime-invoked-function-arn: arn:aws:lambda:us-east-1:123456789012:function:bench\r\n\
+         lambda-runtime-trace-id: Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1\r\n\r\n{event}",
+        event.len()
+    )
+    .into_bytes()
 }
