@@ -20,7 +20,9 @@ pub enum Name {
     Dev,
 }
 
+// Flattened into other commands' arguments, whose group has the same name.
 #[derive(clap::Args)]
+#[group(skip)]
 pub struct Arguments {
     /// The stage to talk to.
     #[arg(long, value_enum, default_value_t)]

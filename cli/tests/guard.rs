@@ -6,13 +6,14 @@ use std::{
     os::unix::process::CommandExt as _,
     process::{Child, Command, Stdio},
     thread::sleep,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use nix::{
     sys::signal::{Signal, kill, killpg},
     unistd::Pid,
 };
+use tokio::time::Instant;
 
 /// A guarded shell script, and the process id that it printed.
 fn guard(script: &str) -> (Child, Pid) {

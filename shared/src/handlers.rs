@@ -24,7 +24,8 @@ pub trait Handler: Send + Sync + 'static {
     const NAME: &'static str;
 
     /// Whether to try again when the process died in the middle. Say `false` when the handler does something outside of
-    /// its transaction that must not happen twice: a crash then goes to the dead letters for a person to look at.
+    /// its transaction that must not happen twice: a crash, a panic, a timeout or a failed commit then goes to the dead
+    /// letters for a person to look at, and the claim waits for the disk.
     const RERUN_AFTER_CRASH: bool = true;
 
     fn handle(

@@ -7,6 +7,7 @@ pub mod alerts;
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod errors;
 pub mod events;
 pub mod executions;
 pub mod handlers;

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Kept back from the invocation's time, to record a failure and to answer.
-const RESERVE: Duration = Duration::from_secs(2);
+const RESERVE: Duration = Duration::from_secs(3);
 /// How much longer than the invocation its lease lasts: clocks differ, and a killed process is not gone at once.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
@@ -60,7 +60,7 @@ impl Outcome {
 pub struct Runner<'r> {
     pub database: &'r Database,
     pub retry: RetryPolicy,
-    /// When the invocation ends. The handler is stopped 2 s earlier.
+    /// When the invocation ends. The handler is stopped 3 s earlier.
     pub deadline: Instant,
 }
 
@@ -74,6 +74,7 @@ impl Runner<'_> {
             Resolution::Ready(Ready(job)) => job,
             Resolution::Unhandled { .. } => return self.settle(event, Settled::Unhandled).await,
             Resolution::Invalid(invalid) => {
+                tracing::warn!(fields = %invalid.fields(), "the data does not fit its type");
                 return self.settle(event, Settled::Dead { error: &invalid.to_string() }).await;
             }
         };
@@ -88,14 +89,14 @@ impl Runner<'_> {
                 tracing::Span::current().record("execution_id", tracing::field::display(owned.id));
                 self.attempt(session, event, owned, job).await
             }
-            Claim::Existing(existing) => duplicate(session, event, existing).await,
+            Claim::Existing(existing) => duplicate(session, event, existing, Some(terms)).await,
         }
     }
 
     async fn settle(&self, event: &Envelope, as_: Settled<'_>) -> Result<Outcome, DbError> {
         let mut session = self.database.session().await?;
         let id = match executions::settle(&mut session, event, as_).await? {
-            Claim::Existing(existing) => return duplicate(session, event, existing).await,
+            Claim::Existing(existing) => return duplicate(session, event, existing, None).await,
             Claim::Owned(owned) => owned.id,
         };
         tracing::Span::current().record("execution_id", tracing::field::display(id));
@@ -104,8 +105,9 @@ impl Runner<'_> {
                 tracing::info!("stored; no handler takes it");
                 Outcome::new(id, State::Ignored)
             }
-            Settled::Dead { error } => {
-                raise_dead(event, id, error);
+            Settled::Dead { .. } => {
+                // The error quotes what does not fit; the log must not.
+                raise_dead(event, id, "its data does not fit its type; the execution says where");
                 Outcome::new(id, State::Dead)
             }
         })
@@ -118,7 +120,7 @@ impl Runner<'_> {
         owned: Owned,
         job: Box<dyn Job>,
     ) -> Result<Outcome, DbError> {
-        let started = Instant::now();
+        let (started, rerun) = (Instant::now(), job.rerun_after_crash());
         session.begin().await?;
         let mut context = Context::new(session, event, owned.id);
         let handler_deadline = self.deadline.checked_sub(RESERVE).unwrap_or(started);
@@ -133,14 +135,17 @@ impl Runner<'_> {
                     return Ok(Outcome::new(owned.id, State::Completed));
                 }
                 Err(DbError::NotOwned) => return self.lost(session, event, owned.id).await,
-                Err(error) => (self.reopen(session).await?, HandlerError::from(error).into()),
+                Err(error) => (self.reopen(session).await?, HandlerError::from(error).crashed(rerun)),
             },
             Ok(Ok(Err(error))) => match session.rollback().await {
                 Ok(()) => (session, error.into()),
                 Err(_) => (self.reopen(session).await?, error.into()),
             },
-            Ok(Err(panic)) => (self.reopen(session).await?, panicked(panic.as_ref())),
-            Err(_) => (self.reopen(session).await?, timed_out(handler_deadline.saturating_duration_since(started))),
+            Ok(Err(panic)) => (self.reopen(session).await?, panicked(panic.as_ref()).crashed(rerun)),
+            Err(_) => {
+                let limit = handler_deadline.saturating_duration_since(started);
+                (self.reopen(session).await?, timed_out(limit).crashed(rerun))
+            }
         };
         self.failed(session, event, &owned, &failure).await
     }
@@ -178,12 +183,18 @@ impl Runner<'_> {
             .await?
             .ok_or(DbError::Unexpected("an execution disappeared while it was running"))?;
         tracing::warn!(status = ?existing.status, "the lease was lost before the attempt ended; nothing was changed");
-        duplicate(session, event, existing).await
+        duplicate(session, event, existing, None).await
     }
 }
 
-/// What a delivery is told that finds its event already here.
-async fn duplicate(mut session: Session<'_>, event: &Envelope, existing: Existing) -> Result<Outcome, DbError> {
+/// What a delivery is told that finds its event already here. With the `terms` of its claim it also buries an execution
+/// whose lease ran out and that may not be run again.
+async fn duplicate(
+    mut session: Session<'_>,
+    event: &Envelope,
+    existing: Existing,
+    terms: Option<Terms>,
+) -> Result<Outcome, DbError> {
     let id = existing.id;
     tracing::Span::current().record("execution_id", tracing::field::display(id));
     let state = match existing.status {
@@ -196,25 +207,27 @@ async fn duplicate(mut session: Session<'_>, event: &Envelope, existing: Existin
                 at: at.ok_or(DbError::Unexpected("a failed execution has no time for its next attempt"))?,
             }
         }
-        Status::Processing if existing.expired => {
+        Status::Processing => {
             let error = format!("attempt {} was killed or hung, and may not be repeated", existing.attempt);
-            if executions::bury(&mut session, id, existing.fence, &error).await? {
+            let buried = match terms {
+                Some(terms) if existing.expired => executions::bury(&mut session, &existing, &error, terms).await?,
+                _ => false,
+            };
+            if buried {
                 raise_dead(event, id, &error);
                 State::Dead
             } else {
+                // The claim of the other runner may not be on disk yet, and our answer lets the sender forget the event.
+                executions::flush(&mut session).await?;
                 State::InProgress
             }
-        }
-        Status::Processing => {
-            // The claim of the other runner may not be on disk yet, and our answer lets the sender forget the event.
-            executions::flush(&mut session).await?;
-            State::InProgress
         }
     };
     Ok(Outcome { id, state, same_payload: existing.fingerprint == event.fingerprint })
 }
 
 fn raise_dead(event: &Envelope, id: Uuid, error: &str) {
+    let error = executions::shorten(error);
     let key = format!("dead_letter:{}:{}", event.source, event.event_type);
     let message = format!("{} from {} went to the dead letters as {id}: {error}", event.event_type, event.source);
     alerts::raise(Severity::Critical, &key, &message);
@@ -226,15 +239,23 @@ impl From<HandlerError> for Failure {
     }
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Failure {
+impl HandlerError {
+    /// Of a handler that was stopped somewhere in its middle: whether it may start again is its own word.
+    fn crashed(mut self, rerun: bool) -> Failure {
+        self.permanent |= !rerun;
+        self.into()
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> HandlerError {
     let words = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    HandlerError::retry(format!("the handler panicked: {words}")).into()
+    HandlerError::retry(format!("the handler panicked: {words}"))
 }
 
-fn timed_out(limit: Duration) -> Failure {
-    HandlerError::retry(format!("the handler did not finish within {:.1} s", limit.as_secs_f64())).into()
+fn timed_out(limit: Duration) -> HandlerError {
+    HandlerError::retry(format!("the handler did not finish within {:.1} s", limit.as_secs_f64()))
 }

@@ -73,10 +73,10 @@ impl SecretSource for SecretsManager {
         Box::pin(async move {
             let unreadable = |reason: String| SecretsError::Unreadable { id: id.to_owned(), reason };
             let answer = self.client.get_secret_value().secret_id(id).send().await.map_err(|error| {
-                use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata as _};
+                use aws_sdk_secretsmanager::error::ProvideErrorMetadata as _;
                 unreadable(match (error.code(), error.message()) {
                     (Some(code), message) => format!("{code}: {}", message.unwrap_or("no reason given")),
-                    (None, _) => DisplayErrorContext(&error).to_string(),
+                    (None, _) => crate::errors::chain(&error),
                 })
             })?;
             answer.secret_string().map(SecretString::from).ok_or_else(|| unreadable("it is not text".into()))

@@ -94,5 +94,5 @@ pub fn filter(level: LogLevel) -> EnvFilter {
     let quiet = if level == "error" { "error" } else { "warn" };
     let directives = ours.iter().fold(quiet.to_owned(), |all, name| format!("{all},{name}={level}"));
     // The runtime's span carries the request id; it exists only while `info` is on for it.
-    EnvFilter::new(format!("{directives},[Lambda runtime invoke]=info"))
+    EnvFilter::new(format!("{directives},lambda_runtime::layers::trace=info"))
 }

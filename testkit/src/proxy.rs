@@ -28,6 +28,7 @@ struct Shared {
     statements: AtomicUsize,
     seen: Mutex<Vec<String>>,
     lose_commit_answer: AtomicBool,
+    silent: AtomicBool,
     down: watch::Sender<bool>,
 }
 
@@ -40,6 +41,7 @@ impl Proxy {
             statements: AtomicUsize::new(0),
             seen: Mutex::default(),
             lose_commit_answer: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
             down: watch::Sender::new(false),
         });
         let target: SocketAddr = format!("{}:{}", url.host, url.port).parse().unwrap();
@@ -84,6 +86,11 @@ impl Proxy {
         self.shared.down.send_replace(down);
     }
 
+    /// Takes what the client sends and passes nothing on, or ends that.
+    pub fn set_silent(&self, silent: bool) {
+        self.shared.silent.store(silent, Ordering::SeqCst);
+    }
+
     /// The next COMMIT reaches the server, and the connection breaks before the client learns of it.
     pub fn lose_next_commit_answer(&self) {
         self.shared.lose_commit_answer.store(true, Ordering::SeqCst);
@@ -108,6 +115,9 @@ async fn forward(mut client: TcpStream, target: SocketAddr, shared: Arc<Shared>)
                 let Ok(count @ 1..) = read else { return };
                 for (kind, body) in from_client.feed(&sent[..count]) {
                     losing |= note(kind, &body, &mut outstanding, &shared);
+                }
+                if shared.silent.load(Ordering::SeqCst) {
+                    continue;
                 }
                 if server.write_all(&sent[..count]).await.is_err() {
                     return;

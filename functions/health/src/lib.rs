@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Request, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
     routing::get,
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use shared::{
     config::Config,
     db::{ConnectError, Credentials, Database, DbError},
-    http::bearer_token,
+    http::{ClientLimiter, Problem, bearer_token, client_address, too_many},
     secrets::{SecretSource, Secrets, is_one_of},
 };
 use tokio::time::{Instant, timeout};
@@ -34,15 +34,18 @@ const PROBE: &str = "SELECT 1";
 pub struct Environment {
     database: Database,
     secrets: Secrets,
+    limiter: ClientLimiter,
     started: Instant,
 }
 
 impl Environment {
     pub fn new(config: Config, source: Arc<dyn SecretSource>) -> Result<Self, ConnectError> {
+        let limiter = ClientLimiter::new(&config.file.limits);
         let login = Credentials::new(config.database.secret_id, &source);
         Ok(Self {
             database: Database::new(config.database.url, login, &[PROBE])?,
             secrets: Secrets::new(source, config.app_secret_id),
+            limiter,
             started: Instant::now(),
         })
     }
@@ -94,13 +97,16 @@ pub fn router(environment: Arc<Environment>) -> Router {
         .with_state(environment)
 }
 
-async fn ready(State(environment): State<Arc<Environment>>) -> Response {
+async fn ready(State(environment): State<Arc<Environment>>, request: Request) -> Result<Response, Problem> {
+    environment.limiter.check(client_address(&request)).map_err(too_many)?;
     let database = environment.probe_database().await;
-    answer(&database, status(&database))
+    Ok(answer(&database, status(&database)))
 }
 
-async fn health(State(environment): State<Arc<Environment>>, headers: HeaderMap) -> Response {
-    let (database, detailed) = tokio::join!(environment.probe_database(), environment.may_see_details(&headers));
+async fn health(State(environment): State<Arc<Environment>>, request: Request) -> Result<Response, Problem> {
+    environment.limiter.check(client_address(&request)).map_err(too_many)?;
+    let detailed = environment.may_see_details(request.headers());
+    let (database, detailed) = tokio::join!(environment.probe_database(), detailed);
     let mut body = status(&database);
     if detailed {
         body["version"] = json!(env!("CARGO_PKG_VERSION"));
@@ -110,7 +116,7 @@ async fn health(State(environment): State<Arc<Environment>>, headers: HeaderMap)
             "latency_ms": u64::try_from(database.latency.as_millis()).unwrap_or(u64::MAX),
         }});
     }
-    answer(&database, body)
+    Ok(answer(&database, body))
 }
 
 fn status(database: &Probe) -> Value {

@@ -12,12 +12,12 @@
 mod roles;
 
 use postgres_protocol::password::scram_sha_256;
-use refinery::{Migration, Report, Runner};
+use refinery::{Migration, Runner};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use shared::{
     db::{self, ConnectError, Credentials, DatabaseUrl},
-    migrations,
+    errors, migrations,
 };
 use tokio_postgres::Client;
 
@@ -32,7 +32,7 @@ pub enum MigrateError {
     Connect(#[from] ConnectError),
     #[error("{doing}: {}", reason(.source))]
     Database { doing: &'static str, source: tokio_postgres::Error },
-    #[error("a migration failed and was rolled back; those before it stay: {}", chain(.0))]
+    #[error("a migration failed and was rolled back; those before it stay: {}", errors::chain(.0))]
     Migration(#[from] refinery::Error),
 }
 
@@ -66,28 +66,41 @@ async fn migrate_locked(client: &mut Client, passwords: &Passwords) -> Result<Do
     let (app, reader) = (verifier(passwords.app.as_ref()), verifier(passwords.reader.as_ref()));
     roles::ensure(client, app.as_deref(), reader.as_deref()).await?;
     step(client, "becoming solo_owner", "SET ROLE solo_owner").await?;
-    let report = apply(client).await?;
+    let newest = migrations::ALL.last().map_or(0, |migration| migration.version);
+    let there = newest_applied(client).await?;
+    // A deploy that was rolled back leaves a newer schema behind. Older code runs on it (expand before contract).
+    let applied = if there > newest { Vec::new() } else { apply(client).await? };
     let grant = "GRANT SELECT ON schema_migrations TO solo_app, solo_reader";
     step(client, "granting the schema's history", grant).await?;
     step(client, "becoming the master user again", "RESET ROLE").await?;
-    let applied =
-        report.applied_migrations().iter().map(|migration| format!("{:04}_{}", migration.version(), migration.name()));
-    let done = Done {
-        applied: applied.collect(),
-        schema_version: migrations::ALL.last().map_or(0, |migration| migration.version),
-    };
+    let done = Done { applied, schema_version: newest.max(there) };
     tracing::info!(applied = done.applied.len(), schema_version = done.schema_version, "migrated");
     Ok(done)
 }
 
-async fn apply(client: &mut Client) -> Result<Report, refinery::Error> {
+/// The newest migration that the database has; 0 when it has none.
+async fn newest_applied(client: &Client) -> Result<i32, MigrateError> {
+    const NEWEST: &str = "SELECT COALESCE(max(version), 0) FROM schema_migrations";
+    let unreadable = |source| MigrateError::Database { doing: "reading the schema's history", source };
+    let there =
+        client.query_one("SELECT to_regclass('schema_migrations') IS NOT NULL", &[]).await.map_err(unreadable)?;
+    if !there.get::<_, bool>(0) {
+        return Ok(0);
+    }
+    client.query_one(NEWEST, &[]).await.map(|row| row.get(0)).map_err(unreadable)
+}
+
+/// Their names, in the order in which they were applied.
+async fn apply(client: &mut Client) -> Result<Vec<String>, refinery::Error> {
     let all = migrations::ALL
         .iter()
         .map(|migration| Migration::unapplied(&format!("V{}__{}", migration.version, migration.name), migration.sql))
         .collect::<Result<Vec<_>, _>>()?;
     let mut runner = Runner::new(&all);
     runner.set_migration_table_name(HISTORY_TABLE);
-    runner.run_async(client).await
+    let report = runner.run_async(client).await?;
+    let name = |migration: &Migration| format!("{:04}_{}", migration.version(), migration.name());
+    Ok(report.applied_migrations().iter().map(name).collect())
 }
 
 /// What the server stores instead of a password. Made here, so that no statement, and no log of one, has the password.
@@ -103,8 +116,4 @@ fn reason(error: &tokio_postgres::Error) -> String {
     error
         .as_db_error()
         .map_or_else(|| error.to_string(), |db| format!("{} (SQLSTATE {})", db.message(), db.code().code()))
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

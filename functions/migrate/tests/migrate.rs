@@ -135,3 +135,16 @@ async fn impossible_executions_are_refused() {
         assert_eq!(error.code().unwrap().code(), "23514", "{impossible}: {error}");
     }
 }
+
+/// A deploy was rolled back: the schema is newer than the code.
+#[tokio::test]
+async fn older_code_leaves_a_newer_schema_alone() {
+    let database = TestDatabase::new().await;
+    let newer =
+        "INSERT INTO schema_migrations SELECT version + 1, 'of_the_future', applied_on, '1' FROM schema_migrations
+                 ORDER BY version DESC LIMIT 1";
+    database.execute(newer).await;
+    let done = migrate(database.admin_url(), Credentials::Url, &Passwords::default()).await.unwrap();
+    assert!(done.applied.is_empty());
+    assert_eq!(done.schema_version, migrations::ALL.last().unwrap().version + 1);
+}

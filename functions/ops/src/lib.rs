@@ -14,19 +14,25 @@ pub use operation::{
 
 use shared::db::{Database, DbError};
 
-/// Carries out one request.
-pub async fn perform(database: &Database, request: Request) -> Answer {
-    let outcome = if request.version == VERSION {
-        run(database, request.operation).await.unwrap_or_else(|error| {
+/// Carries out one request. Its version is looked at before anything else in it.
+pub async fn perform(database: &Database, request: serde_json::Value) -> Answer {
+    let outcome = match read(request) {
+        Err(error) => Outcome::Refused { error },
+        Ok(request) => run(database, request.operation).await.unwrap_or_else(|error| {
             tracing::error!(%error, "the operation failed");
             Outcome::Failed { error: error.to_string() }
-        })
-    } else {
-        let error =
-            format!("this stage speaks version {VERSION} of the operations, the request version {}", request.version);
-        Outcome::Refused { error }
+        }),
     };
     Answer { version: VERSION, outcome }
+}
+
+fn read(request: serde_json::Value) -> Result<Request, String> {
+    let version = request.get("version").and_then(serde_json::Value::as_u64);
+    if version != Some(u64::from(VERSION)) {
+        let theirs = version.map_or_else(|| "none".to_owned(), |version| version.to_string());
+        return Err(format!("this stage speaks version {VERSION} of the operations, the request version {theirs}"));
+    }
+    serde_json::from_value(request).map_err(|error| format!("the request is not understood: {error}"))
 }
 
 async fn run(database: &Database, operation: Operation) -> Result<Outcome, DbError> {

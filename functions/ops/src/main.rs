@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use ops::{Answer, Request, perform};
+use ops::{Answer, perform};
+use serde_json::Value;
 use shared::{
     config::{Config, Env},
     db::{Credentials, Database},
@@ -16,7 +17,7 @@ async fn main() -> Result<(), Error> {
     let secrets: Arc<dyn SecretSource> = Arc::new(SecretsManager::from_env().await);
     let login = Credentials::new(config.database.secret_id, &secrets);
     let database = &Database::new(config.database.url, login, &[])?;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<Request>| -> Result<Answer, Error> {
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| -> Result<Answer, Error> {
         Ok(perform(database, event.payload).await)
     }))
     .await

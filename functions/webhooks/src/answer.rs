@@ -18,8 +18,9 @@ use shared::{
 };
 use uuid::Uuid;
 
-/// After how long a sender may try again while the database is out.
-const DATABASE_WAIT: Duration = Duration::from_secs(30);
+/// After how long a sender may try again while the database is out: longer than a lease, so that an event whose runner
+/// lost its connection is not found "in progress" by its own repetition.
+const DATABASE_WAIT: Duration = Duration::from_mins(1);
 /// After how long a provider may try again that has no secret here yet.
 pub(crate) const CONFIGURATION_WAIT: Duration = Duration::from_mins(5);
 /// After how long a client may ask again about an event that is being handled.
@@ -37,7 +38,7 @@ pub(crate) fn to_provider(outcome: Outcome, on_failure: OnFailure, event: &Envel
         State::AlreadyCompleted => accepted(StatusCode::OK, "already_processed", outcome.id, event, None),
         State::Ignored => accepted(StatusCode::OK, "ignored", outcome.id, event, None),
         State::InProgress => accepted(StatusCode::ACCEPTED, "in_progress", outcome.id, event, None),
-        State::WillRetry { .. } | State::Dead if on_failure == OnFailure::Refuse => {
+        State::WillRetry { .. } if on_failure == OnFailure::Refuse => {
             let detail = "The event is stored, and its handler failed. Send it again.";
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "processing_failed", detail)
                 .with("execution_id", outcome.id.to_string())
@@ -76,11 +77,6 @@ pub(crate) fn to_client(outcome: Outcome, event: &Envelope) -> Response {
 pub(crate) fn unavailable() -> Problem {
     let detail = "The event could not be stored just now. Send it again later; nothing was done.";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).retry_after(DATABASE_WAIT)
-}
-
-pub(crate) fn too_many(wait: Duration) -> Problem {
-    let detail = "This address sends too many requests.";
-    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail).retry_after(wait)
 }
 
 pub(crate) fn invalid_payload(detail: impl Into<String>) -> Problem {

@@ -7,7 +7,7 @@ mod answer;
 mod events;
 mod webhooks;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, extract::Request, http::Extensions, routing::post};
 use shared::{
@@ -16,11 +16,14 @@ use shared::{
     events::Envelope,
     executions,
     handlers::{Handlers, Resolution},
-    http::{ClientLimiter, Deadline, Problem, client_address},
+    http::{ClientLimiter, Deadline, Problem, client_address, too_many},
     runner::{Outcome, Runner},
     secrets::{SecretSource, Secrets, SecretsError},
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
+
+/// Kept back from the invocation's time to answer in.
+const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 
 /// What one environment holds from init on.
 pub struct Environment {
@@ -59,21 +62,23 @@ impl Environment {
     async fn run(&self, event: &Envelope, as_: Resolution, extensions: &Extensions) -> Result<Outcome, Problem> {
         let deadline = extensions.get::<Deadline>().map_or_else(Instant::now, |deadline| deadline.0);
         let runner = Runner { database: &self.database, retry: self.config.retry, deadline };
-        runner.deliver(event, as_).await.map_err(|error| match error {
-            DbError::Unreachable(_) => {
-                tracing::error!(%error, "the event could not be stored");
-                answer::unavailable()
-            }
-            error => {
-                tracing::error!(%error, "the event could not be run");
-                Problem::internal()
+        // A server that accepts bytes and says nothing more would otherwise hold the invocation until it is killed.
+        let delivered = timeout_at(deadline - ANSWER_WITHIN, runner.deliver(event, as_)).await;
+        delivered.unwrap_or(Err(DbError::Unexpected("the database did not answer in time"))).map_err(|error| {
+            tracing::error!(%error, "the event could not be stored or run");
+            match error {
+                error if error.is_unfit_data() => {
+                    answer::invalid_payload("The event has a value that cannot be stored.")
+                }
+                DbError::Unreachable(_) | DbError::Unexpected(_) => answer::unavailable(),
+                DbError::Statement(_) | DbError::NotOwned => Problem::internal(),
             }
         })
     }
 
     /// Whether this client may send another request now.
     fn admit(&self, request: &Request) -> Result<(), Problem> {
-        self.limiter.check(client_address(request)).map_err(answer::too_many)
+        self.limiter.check(client_address(request)).map_err(too_many)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, Request, State},
+    extract::{Path, Request, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode},
     response::Response,
 };
@@ -21,10 +21,12 @@ use crate::{Environment, answer};
 
 pub(crate) async fn receive(
     State(environment): State<Arc<Environment>>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
     environment.admit(&request)?;
+    // Not UTF-8: surely no provider.
+    let name = name.map(|Path(name)| name).unwrap_or_default();
     let (provider, settings) = find(&environment, &name)?;
     let (parts, body) = request.into_parts();
     let body = read_body(body, environment.config.file.limits.body_bytes).await?;

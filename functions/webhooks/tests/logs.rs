@@ -61,6 +61,9 @@ async fn log_of_a_bad_day(level: LogLevel) -> (World, String) {
     let forger = SecretString::from("whsec_the_forgers_own_secret_0123456789");
     send(&environment, stripe_signed(event.to_string().as_bytes(), &forger, clock::now())).await;
     send(&environment, world.stripe_bytes(b"{\"oops\"")).await;
+    let mut misfit = invoice_paid();
+    misfit["data"]["object"]["amount_paid"] = json!("a name that nobody should read in a log");
+    send(&environment, world.stripe(&misfit)).await.expect(202, "dead_lettered");
     let mut wrong = world.event("k2", &first_party());
     wrong.headers_mut().insert("authorization", "Bearer a-wrong-token-of-somebody".parse().unwrap());
     send(&environment, wrong).await;
@@ -97,7 +100,7 @@ fn no_secret_and_at_info_no_payload(world: &World, log: &str, level: LogLevel) {
     ] {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
-    for payload in ["founder@example.com", "cus_NffrFeUfNV2Hib", "amount_paid\":"] {
+    for payload in ["founder@example.com", "cus_NffrFeUfNV2Hib", "amount_paid\":", "a name that nobody"] {
         assert!(level == LogLevel::Debug || !log.contains(payload), "{payload} in {log}");
     }
 }

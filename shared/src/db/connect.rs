@@ -10,7 +10,10 @@ use tokio_postgres::{CancelToken, Client, NoTls, config::SslMode, error::SqlStat
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{Connection, DatabaseUrl, TlsMode};
-use crate::secrets::{DatabaseLogin, SecretSource, SecretsError};
+use crate::{
+    errors::chain,
+    secrets::{DatabaseLogin, SecretSource, SecretsError},
+};
 
 /// The whole way to a usable connection: name, TCP, TLS, password.
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
@@ -204,18 +207,4 @@ fn tls_config(root_certificates: Option<&std::path::Path>) -> Result<ClientConfi
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth())
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }

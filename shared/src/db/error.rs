@@ -6,7 +6,8 @@ use super::ConnectError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// No connection could be opened, or the open one broke. What was under way may or may not have happened.
+    /// No connection could be opened, the open one broke, or the server cannot work now (it shuts down, is overloaded or
+    /// read-only, has no disk left, took too long). What was under way may or may not have happened.
     #[error("the database cannot be reached: {0}")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The server refused a statement; the connection is fine.
@@ -24,6 +25,21 @@ impl DbError {
         matches!(self, Self::Statement(error) if error.code() == Some(&SqlState::DIVISION_BY_ZERO))
     }
 
+    /// The server was asked to store something that it has no form for (SQLSTATE class 22): a number out of its range.
+    pub fn is_unfit_data(&self) -> bool {
+        matches!(self, Self::Statement(error) if error.code().is_some_and(|code| code.code().starts_with("22")))
+    }
+
+    /// Whether the connection should not be used again. A prepared statement stops fitting (0A000, 26000) when a
+    /// migration changes its table.
+    pub(crate) fn spoils_connection(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Statement(error) => error.code().is_some_and(|code| matches!(code.code(), "0A000" | "26000")),
+            Self::NotOwned | Self::Unexpected(_) => false,
+        }
+    }
+
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable(_))
     }
@@ -31,9 +47,7 @@ impl DbError {
 
 impl From<tokio_postgres::Error> for DbError {
     fn from(error: tokio_postgres::Error) -> Self {
-        // A server that is shutting down says so with a proper error (class 57P) before it closes the connection.
-        let going_away = error.code().is_some_and(|code| code.code().starts_with("57P"));
-        if going_away || (error.as_db_error().is_none() && is_transport(&error)) {
+        if error.code().is_some_and(is_unable) || (error.as_db_error().is_none() && is_transport(&error)) {
             Self::Unreachable(error.into())
         } else {
             Self::Statement(error)
@@ -45,6 +59,12 @@ impl From<ConnectError> for DbError {
     fn from(error: ConnectError) -> Self {
         Self::Unreachable(error.into())
     }
+}
+
+/// Connection, resources, operator, system (classes 08, 53, 57, 58); read-only, idle too long, lock not to be had
+/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+fn is_unable(code: &SqlState) -> bool {
+    matches!(&code.code()[..2], "08" | "53" | "57" | "58") || matches!(code.code(), "25006" | "25P03" | "55P03")
 }
 
 /// Whether the error speaks of the connection rather than of a value that could not be converted.

@@ -11,56 +11,74 @@ pub type Params<'p> = [&'p (dyn ToSql + Sync)];
 
 /// Exclusive use of the environment's connection.
 ///
-/// Dropped with a transaction open (an error path, a panic, a deadline), it takes the connection with it: the server
-/// rolls back, and the next session opens a new one.
+/// Dropped with a transaction open or a statement under way (an error path, a panic, a deadline), it takes the connection
+/// with it: the server rolls back, and the next session opens a new one. So does an error that speaks of the connection,
+/// of the server, or of a prepared statement that no longer fits the schema.
 pub struct Session<'a> {
     slot: MutexGuard<'a, Option<Connection>>,
     target: &'a Target,
     in_transaction: bool,
+    /// A statement was sent and its answer not read: its future was dropped, or is being polled.
+    in_flight: bool,
+    /// The connection, or what is prepared on it, is of no more use.
+    broken: bool,
 }
 
 impl<'a> Session<'a> {
     pub(crate) fn new(slot: MutexGuard<'a, Option<Connection>>, target: &'a Target) -> Self {
-        Self { slot, target, in_transaction: false }
+        Self { slot, target, in_transaction: false, in_flight: false, broken: false }
     }
 
     /// Runs a statement; the rows it changed. SQL is `'static`: text from outside cannot become part of it.
     pub async fn execute(&mut self, sql: &'static str, params: &Params<'_>) -> Result<u64, DbError> {
         let statement = self.statement(sql).await?;
-        Ok(self.connection()?.client.execute(&statement, params).await?)
+        self.in_flight = true;
+        let result = self.connection()?.client.execute(&statement, params).await;
+        self.answered(result)
     }
 
     pub async fn query(&mut self, sql: &'static str, params: &Params<'_>) -> Result<Vec<Row>, DbError> {
         let statement = self.statement(sql).await?;
-        Ok(self.connection()?.client.query(&statement, params).await?)
+        self.in_flight = true;
+        let result = self.connection()?.client.query(&statement, params).await;
+        self.answered(result)
     }
 
     /// One row or none; more than one is an error.
     pub async fn query_opt(&mut self, sql: &'static str, params: &Params<'_>) -> Result<Option<Row>, DbError> {
         let statement = self.statement(sql).await?;
-        Ok(self.connection()?.client.query_opt(&statement, params).await?)
+        self.in_flight = true;
+        let result = self.connection()?.client.query_opt(&statement, params).await;
+        self.answered(result)
     }
 
     pub(crate) async fn begin(&mut self) -> Result<(), DbError> {
         self.in_transaction = true;
-        Ok(self.connection()?.client.batch_execute("BEGIN").await?)
+        let result = self.connection()?.client.batch_execute("BEGIN").await;
+        self.answered(result)
     }
 
-    /// Runs a last statement and COMMIT in one round trip. If the statement fails, the server turns the COMMIT into a
-    /// rollback.
-    pub(crate) async fn commit_with(&mut self, sql: &'static str, params: &Params<'_>) -> Result<(), DbError> {
+    /// Runs a last statement and COMMIT in one round trip. If the statement fails (the inner result), the server turns
+    /// the COMMIT into a rollback.
+    pub(crate) async fn commit_with(
+        &mut self,
+        sql: &'static str,
+        params: &Params<'_>,
+    ) -> Result<Result<(), DbError>, DbError> {
         let statement = self.statement(sql).await?;
+        self.in_flight = true;
         let client = &self.connection()?.client;
         // `join` polls in order, and both are sent before either is answered.
         let (last, committed) = future::join(client.query(&statement, params), client.batch_execute("COMMIT")).await;
-        committed?;
+        let last = self.answered(last);
+        self.answered(committed)?;
         self.in_transaction = false;
-        last?;
-        Ok(())
+        Ok(last.map(drop))
     }
 
     pub(crate) async fn rollback(&mut self) -> Result<(), DbError> {
-        self.connection()?.client.batch_execute("ROLLBACK").await?;
+        let result = self.connection()?.client.batch_execute("ROLLBACK").await;
+        self.answered(result)?;
         self.in_transaction = false;
         Ok(())
     }
@@ -74,13 +92,23 @@ impl<'a> Session<'a> {
     }
 
     async fn statement(&mut self, sql: &'static str) -> Result<Statement, DbError> {
-        let connection = self.connection()?;
-        if let Some(statement) = connection.statements.get(sql) {
+        if let Some(statement) = self.connection()?.statements.get(sql) {
             return Ok(statement.clone());
         }
-        let statement = connection.client.prepare(sql).await?;
-        connection.statements.insert(sql, statement.clone());
+        self.in_flight = true;
+        let result = self.connection()?.client.prepare(sql).await;
+        let statement = self.answered(result)?;
+        self.connection()?.statements.insert(sql, statement.clone());
         Ok(statement)
+    }
+
+    fn answered<T>(&mut self, result: Result<T, tokio_postgres::Error>) -> Result<T, DbError> {
+        self.in_flight = false;
+        result.map_err(|error| {
+            let error = DbError::from(error);
+            self.broken |= error.spoils_connection();
+            error
+        })
     }
 
     fn connection(&mut self) -> Result<&mut Connection, DbError> {
@@ -90,7 +118,7 @@ impl<'a> Session<'a> {
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
-        if self.in_transaction {
+        if self.in_transaction || self.in_flight || self.broken {
             *self.slot = None;
         } else if let Some(connection) = self.slot.as_mut() {
             connection.last_used = Instant::now();

@@ -86,6 +86,9 @@ impl Envelope {
         let version: Option<Option<u16>> = fields.optional("version");
         let occurred_at: Option<Option<Timestamp>> = fields.optional("occurred_at");
         let data: Option<Value> = fields.required("data");
+        if occurred_at.flatten().is_some_and(|time| !is_storable(&time)) {
+            fields.reject("occurred_at", "is before the year 1");
+        }
         let envelope = fields.finish(|| {
             let (event_type, version, data) = (event_type?, version?.unwrap_or(1), data?);
             Some((event_type, version, occurred_at?, data))
@@ -122,6 +125,11 @@ impl Envelope {
         let problem = format!("{} has no version {} here; the newest is {known}", self.event_type, self.version);
         InvalidPayload::of(FieldError::new("version", &problem))
     }
+}
+
+/// Whether PostgreSQL's `timestamptz` can hold it: from the year 1 on.
+pub fn is_storable(time: &Timestamp) -> bool {
+    time.as_second() >= -62_135_596_800
 }
 
 fn check_name(what: &str, text: &str) -> Result<(), Malformed> {

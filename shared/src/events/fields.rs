@@ -30,6 +30,11 @@ impl InvalidPayload {
     pub fn of(error: FieldError) -> Self {
         Self { errors: vec![error] }
     }
+
+    /// Where the errors are, without what they quote: for logs.
+    pub fn fields(&self) -> String {
+        self.errors.iter().map(|error| error.field.as_str()).collect::<Vec<_>>().join(" ")
+    }
 }
 
 impl fmt::Display for InvalidPayload {

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{Decoded, Envelope, Event, FIRST_PARTY, FieldError, Fields, InvalidPayload};
+use super::{Decoded, Envelope, Event, FIRST_PARTY, FieldError, Fields, InvalidPayload, is_storable};
 
 /// The namespace of the UUIDs that stand for Stripe's identifiers. It must never change.
 const STRIPE_IDS: Uuid = Uuid::from_u128(0x5f1c_3a52_9e0b_4c6e_8d57_2b64_90c1_7ae3);
@@ -64,10 +64,13 @@ fn first_party(data: &Value) -> Result<InvoicePaid, InvalidPayload> {
     let customer_id = fields.required("customer_id");
     let amount_cents: Option<i64> = fields.required("amount_cents");
     let currency = fields.required("currency");
-    let paid_at = fields.required("paid_at");
+    let paid_at: Option<Timestamp> = fields.required("paid_at");
     let metadata = fields.optional("metadata");
     if amount_cents.is_some_and(|amount| !(1..=LARGEST_AMOUNT).contains(&amount)) {
         fields.reject("amount_cents", &format!("must be from 1 to {LARGEST_AMOUNT}"));
+    }
+    if paid_at.is_some_and(|time| !is_storable(&time)) {
+        fields.reject("paid_at", "is before the year 1");
     }
     fields.finish(|| {
         Some(InvoicePaid {
@@ -100,6 +103,7 @@ fn stripe(data: &Value, occurred_at: Option<Timestamp>) -> Result<Decoded<Invoic
         .flatten()
         .and_then(|transitions| transitions.get("paid_at")?.as_i64())
         .and_then(|seconds| Timestamp::from_second(seconds).ok())
+        .filter(is_storable)
         .or(occurred_at);
     if paid_at.is_none() {
         fields.reject("status_transitions", "has no paid_at, and the event no time of its own");

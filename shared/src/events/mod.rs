@@ -9,7 +9,7 @@ mod fields;
 mod invoice_paid;
 
 pub use canonical::fingerprint;
-pub use envelope::{Envelope, MAX_KEY, Malformed};
+pub use envelope::{Envelope, MAX_KEY, Malformed, is_storable};
 pub use fields::{FieldError, Fields, InvalidPayload};
 pub use invoice_paid::{Currency, InvoicePaid};
 

@@ -16,7 +16,7 @@ use tokio_postgres::{Row, types::Json};
 use uuid::Uuid;
 
 use crate::{
-    db::{DbError, Session},
+    db::{DbError, Params, Session},
     events::Envelope,
     retry::RetryPolicy,
 };
@@ -167,10 +167,8 @@ pub async fn settle(session: &mut Session<'_>, event: &Envelope, as_: Settled<'_
 /// Fails with [`DbError::NotOwned`] when the lease was lost: the transaction is rolled back, the handler's writes with
 /// it. Any other error leaves open whether the commit happened; [`fail`] finds out.
 pub async fn finish(session: &mut Session<'_>, owned: &Owned) -> Result<(), DbError> {
-    session
-        .commit_with(FINISH, &[&owned.id, &owned.fence])
-        .await
-        .map_err(|error| if error.is_division_by_zero() { DbError::NotOwned } else { error })
+    let finished = session.commit_with(FINISH, &[&owned.id, &owned.fence]).await?;
+    finished.map_err(|error| if error.is_division_by_zero() { DbError::NotOwned } else { error })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,9 +207,12 @@ pub async fn fail(
     .transpose()
 }
 
-/// Sends an execution whose lease ran out to the dead letters. `false` when someone else changed it first.
-pub async fn bury(session: &mut Session<'_>, id: Uuid, fence: i64, error: &str) -> Result<bool, DbError> {
-    Ok(session.query_opt(BURY, &[&id, &fence, &shorten(error)]).await?.is_some())
+/// Sends an execution whose lease ran out, and that may not be run again by `terms`, to the dead letters. `false` when
+/// it may, or when someone else changed it first.
+pub async fn bury(session: &mut Session<'_>, lost: &Existing, error: &str, terms: Terms) -> Result<bool, DbError> {
+    let max_attempts = i16::try_from(terms.max_attempts).unwrap_or(i16::MAX);
+    let values: &Params<'_> = &[&lost.id, &lost.fence, &shorten(error), &max_attempts, &terms.rerun_after_crash];
+    Ok(session.query_opt(BURY, values).await?.is_some())
 }
 
 /// Makes every commit before this one durable, other sessions' too (the write-ahead log is one).
@@ -268,7 +269,7 @@ fn millis(duration: Duration) -> f64 {
 }
 
 /// `error` without NUL (text in PostgreSQL has none), at most [`LONGEST_ERROR`] bytes, cut between characters.
-fn shorten(error: &str) -> String {
+pub(crate) fn shorten(error: &str) -> String {
     let mut text = error.replace('\0', "\u{fffd}");
     if text.len() > LONGEST_ERROR {
         let mut end = LONGEST_ERROR;

@@ -5,13 +5,15 @@
 //! before. A stranger's bytes end as an answer, not as a caught panic and a 500.
 
 use axum::Router;
+use http_body_util::BodyExt as _;
 use lambda_http::{
-    Adapter, Error,
+    Adapter, Body, Error, Request, Response,
     aws_lambda_events::apigw::ApiGatewayV2httpRequest,
     http::{Uri, header},
     lambda_runtime::{self, LambdaEvent},
     request::LambdaRequest,
-    tower::ServiceBuilder,
+    service_fn,
+    tower::{ServiceBuilder, ServiceExt as _},
 };
 
 /// Longer paths have nothing behind them. (API Gateway allows about 10 KB for the request line and headers together.)
@@ -19,10 +21,20 @@ const LONGEST_PATH: usize = 8 * 1024;
 
 /// Serves `router` to Lambda until the environment ends.
 pub async fn serve(router: Router) -> Result<(), Error> {
+    let router = super::layered(router);
     let service = ServiceBuilder::new()
         .map_request(|event: LambdaEvent<LambdaRequest>| LambdaEvent { payload: tame(event.payload), ..event })
-        .service(Adapter::from(super::layered(router)));
-    lambda_runtime::run(service).await
+        .service(Adapter::from(service_fn(move |request: Request| answer(router.clone(), request))));
+    // As a task of its own: waking it is then a push to a queue, where waking the future of `main` is a system call.
+    tokio::spawn(lambda_runtime::run(service)).await?
+}
+
+/// The router's answer with its body complete: API Gateway takes answers whole.
+async fn answer(router: Router, request: Request) -> Result<Response<Body>, Error> {
+    let (parts, body) = router.oneshot(request).await?.into_parts();
+    let bytes = body.collect().await?.to_bytes();
+    let body = String::from_utf8(bytes.into()).map_or_else(|binary| Body::Binary(binary.into_bytes()), Body::Text);
+    Ok(Response::from_parts(parts, body))
 }
 
 /// Takes everything out of the event that `lambda_http` cannot make a request of.
@@ -60,7 +72,7 @@ fn is_base64(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use lambda_http::{Request, http::HeaderValue};
+    use lambda_http::http::HeaderValue;
     use proptest::prelude::*;
 
     use super::*;

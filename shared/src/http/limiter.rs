@@ -5,10 +5,11 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use axum::extract::Request;
+use axum::{extract::Request, http::StatusCode};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock as _};
 use lambda_http::{RequestExt as _, request::RequestContext};
 
+use super::Problem;
 use crate::config::Limits;
 
 /// How many clients are remembered before the idle ones are forgotten.
@@ -31,6 +32,12 @@ impl ClientLimiter {
         }
         self.limiter.check_key(&client).map_err(|too_many| too_many.wait_time_from(self.limiter.clock().now()))
     }
+}
+
+/// 429 with the time to wait.
+pub fn too_many(wait: Duration) -> Problem {
+    let detail = "This address sends too many requests.";
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail).retry_after(wait)
 }
 
 /// The address that API Gateway saw. Not from a header: anyone can write those.

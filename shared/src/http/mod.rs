@@ -4,7 +4,7 @@ pub mod gateway;
 mod limiter;
 mod problem;
 
-pub use limiter::{ClientLimiter, client_address};
+pub use limiter::{ClientLimiter, client_address, too_many};
 pub use problem::Problem;
 
 use std::{any::Any, time::Duration};

@@ -17,7 +17,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::{Provider, Refusal, within};
-use crate::events::{Envelope, Malformed};
+use crate::events::{Envelope, Malformed, is_storable};
 
 const NAME: &str = "Stripe-Signature";
 const HEADER: HeaderName = HeaderName::from_static("stripe-signature");
@@ -66,7 +66,7 @@ impl Provider for Stripe {
         let event_type = text("type").ok_or_else(|| Malformed("the event has no type".into()))?;
         let created = event.get("created").and_then(Value::as_i64);
         let data = event.get_mut("data").map_or(Value::Null, Value::take);
-        let occurred_at = created.and_then(|seconds| Timestamp::from_second(seconds).ok());
+        let occurred_at = created.and_then(|seconds| Timestamp::from_second(seconds).ok()).filter(is_storable);
         Ok(Envelope::new(self.name(), &id, &event_type, 1, data, body)?.at(occurred_at))
     }
 

@@ -32,7 +32,6 @@ impl World {
             ("DATABASE_SECRET_ID", self.login.id.clone()),
             ("APP_SECRET_ID", self.app_secret.id.clone()),
             ("SOLO_TOML", concat!(env!("CARGO_MANIFEST_DIR"), "/solo.toml").to_owned()),
-            ("LOG_LEVEL", "warn".to_owned()),
         ]
     }
 

@@ -28,7 +28,7 @@ const ROUND: Duration = Duration::from_secs(4);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    LocalSet::new().run_until(measure()).await;
+    LocalSet::new().run_until(Box::pin(measure())).await;
 }
 
 async fn measure() {

@@ -9,7 +9,7 @@ use crate::support::{Answer, World, invoice_paid, script, send, within};
 
 /// Delivers one scripted event; the answer, and what the execution says of itself.
 async fn deliver(world: &World, environment: &Router, todo: &str) -> (Answer, String) {
-    let request = within(world.stripe(&script(todo)), Duration::from_millis(2_400));
+    let request = within(world.stripe(&script(todo)), Duration::from_millis(3_400));
     let answer = send(environment, request).await;
     let state = "SELECT status || ': ' || last_error FROM executions ORDER BY received_at DESC LIMIT 1";
     (answer, world.database.text(state).await)
@@ -94,4 +94,48 @@ async fn an_error_that_postgresql_could_not_store_is_stored_without_what_it_cann
     let mut event = invoice_paid();
     event["data"]["object"]["currency"] = Value::from("a\0b");
     send(&environment, world.stripe(&event)).await.expect(202, "dead_lettered");
+}
+
+#[tokio::test]
+async fn a_handler_that_must_not_be_rerun_is_not_rerun_after_a_timeout_or_a_panic() {
+    for todo in ["hang", "panic", "break at commit"] {
+        let world = World::new().await;
+        let environment = world.environment().await;
+        let mut event = script(todo);
+        event["type"] = "test.once".into();
+        let request = within(world.stripe(&event), Duration::from_millis(3_400));
+        send(&environment, request).await.expect(202, "dead_lettered");
+        assert_eq!(
+            world.database.count("SELECT attempt::bigint FROM executions WHERE status = 'dead'").await,
+            1,
+            "{todo}"
+        );
+    }
+}
+
+/// What came first is what is run: a repetition of the key with other data does not slip in.
+#[tokio::test]
+async fn a_failed_event_is_not_retried_with_other_data() {
+    let world = World::new().await;
+    let environment = world.environment().await;
+    let mut event = script("retry");
+    send(&environment, world.stripe(&event)).await.expect(202, "processing_failed");
+    world.database.execute("UPDATE executions SET next_attempt_at = now()").await;
+    event["data"]["todo"] = "ok".into();
+    send(&environment, world.stripe(&event)).await.expect(202, "processing_failed");
+    assert_eq!(world.database.count("SELECT count(*) FROM effects").await, 0);
+    assert_eq!(world.database.count("SELECT attempt::bigint FROM executions").await, 1);
+}
+
+/// A warm environment lives through migrations.
+#[tokio::test]
+async fn a_prepared_statement_that_a_migration_outdated_fails_once() {
+    let world = World::new().await;
+    let environment = world.environment().await;
+    let event = script("read everything");
+    send(&environment, world.stripe(&script("read everything"))).await.expect(200, "ok");
+    world.database.execute("ALTER TABLE effects ADD COLUMN more text").await;
+    send(&environment, world.stripe(&event)).await.expect(202, "processing_failed");
+    world.database.execute("UPDATE executions SET next_attempt_at = now() WHERE status = 'failed'").await;
+    send(&environment, world.stripe(&event)).await.expect(200, "ok");
 }

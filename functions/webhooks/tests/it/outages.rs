@@ -5,7 +5,7 @@ use serde_json::json;
 use shared::clock;
 use testkit::Proxy;
 
-use crate::support::{World, first_party, invoice_paid, send, stripe_signed};
+use crate::support::{World, first_party, invoice_paid, send, stripe_signed, within};
 
 #[tokio::test]
 async fn a_database_that_is_out_from_the_start_and_comes_back() {
@@ -16,7 +16,7 @@ async fn a_database_that_is_out_from_the_start_and_comes_back() {
     for request in [world.stripe(&invoice_paid()), world.event("k", &first_party())] {
         let answer = send(&environment, request).await;
         answer.expect(503, "unavailable");
-        assert_eq!(answer.headers["retry-after"], "30");
+        assert_eq!(answer.headers["retry-after"], "60");
     }
     proxy.set_down(false);
     send(&environment, world.stripe(&invoice_paid())).await.expect(200, "ok");
@@ -58,6 +58,21 @@ async fn a_commit_whose_answer_is_lost_is_looked_up_and_not_repeated() {
     send(&environment, world.stripe(&event)).await.expect(200, "already_processed");
     assert_eq!(world.database.count("SELECT count(*) FROM payments").await, 1);
     assert_eq!(world.database.text("SELECT status || ' ' || attempt FROM executions").await, "completed 1");
+}
+
+/// It takes bytes and answers nothing: no error, no end of the connection.
+#[tokio::test]
+async fn a_server_that_falls_silent_does_not_hold_the_invocation() {
+    let world = World::new().await;
+    let proxy = Proxy::before(&world.database.app_url()).await;
+    let environment = world.environment_with(&proxy.url(&world.database.app_url()), |_| {}).await;
+    proxy.set_silent(true);
+    let asked = tokio::time::Instant::now();
+    let request = within(world.stripe(&invoice_paid()), std::time::Duration::from_secs(2));
+    send(&environment, request).await.expect(503, "unavailable");
+    assert!(asked.elapsed() < std::time::Duration::from_millis(1_900), "{:?}", asked.elapsed());
+    proxy.set_silent(false);
+    send(&environment, world.stripe(&invoice_paid())).await.expect(200, "ok");
 }
 
 #[tokio::test]

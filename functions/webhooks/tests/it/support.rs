@@ -179,7 +179,8 @@ impl Handler for Scripted {
             "panic" => panic!("the handler has a bug"),
             "hang" => std::future::pending().await,
             "hang in the database" => Ok(context.query("SELECT pg_sleep(60)", &[]).await.map(drop)?),
-            "hang loudly" => {
+            "hang loudly once" if Env::of_process().optional("SOLO_TEST_VICTIM").is_none() => Ok(()),
+            "hang loudly" | "hang loudly once" => {
                 println!("the handler runs");
                 std::future::pending().await
             }
@@ -188,6 +189,7 @@ impl Handler for Scripted {
                 Ok(())
             }
             "break at commit" => Ok(context.execute("INSERT INTO late VALUES (1, 2)", &[]).await.map(drop)?),
+            "read everything" => Ok(context.query("SELECT * FROM effects", &[]).await.map(drop)?),
             "take 400 ms" => {
                 tokio::time::sleep(Duration::from_millis(400)).await;
                 Ok(())

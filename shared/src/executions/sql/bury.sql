@@ -1,11 +1,12 @@
 -- An execution whose last allowed attempt was killed, or that must not be rerun after a crash, goes to the dead letters.
 -- No row comes back when someone else changed it first.
 --
--- $1 id  $2 fence  $3 error
+-- $1 id  $2 fence  $3 error  $4 most attempts  $5 may it be rerun after a crash
 WITH buried AS (
     UPDATE executions
        SET status = 'dead', lease_until = NULL, finished_at = now(), fence = fence + 1, last_error = $3
      WHERE id = $1 AND fence = $2 AND status = 'processing' AND lease_until <= now()
+       AND (attempt >= $4 OR NOT $5)
     RETURNING id, attempt, started_at
 ),
 logged AS (

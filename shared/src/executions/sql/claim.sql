@@ -4,18 +4,22 @@
 -- $10 occurred at  $11 lease, ms  $12 most attempts  $13 may it be rerun after a crash
 --
 -- The INSERT is the judge: the unique (source, idempotency_key) lets one runner win. The SELECT before it keeps a
--- duplicate of a settled event read-only: no row lock, no WAL, nothing to wait for. No row at all comes back when the
--- first INSERT of the same key committed between the two; the caller asks again.
+-- duplicate of a settled event read-only: no row lock, no WAL, nothing to wait for. No row at all comes back when
+-- another runner won between the two; the caller asks again.
 --
 -- The commit of this statement need not reach the disk: no 2xx leaves before a commit that does, and WAL keeps the
--- order. Losing it in a crash of the server is as if the event had not come; its sender repeats it.
+-- order. Losing it in a crash of the server is as if the event had not come; its sender repeats it. A handler that must
+-- not be rerun acts outside of the database, so its claim does wait.
+--
+-- Only the data that came first is ever run: a takeover by a delivery of the same key with other data is refused.
 WITH relaxed AS MATERIALIZED (
-    SELECT set_config('synchronous_commit', 'off', true)
+    SELECT set_config('synchronous_commit', CASE WHEN $13 THEN 'off' ELSE 'on' END, true)
 ),
 existing AS MATERIALIZED (
     SELECT e.*,
-           (e.status = 'failed' AND e.next_attempt_at <= now())
-           OR (e.status = 'processing' AND e.lease_until <= now() AND $13 AND e.attempt < $12) AS claimable
+           e.fingerprint = $8
+           AND ((e.status = 'failed' AND e.next_attempt_at <= now())
+                OR (e.status = 'processing' AND e.lease_until <= now() AND $13 AND e.attempt < $12)) AS claimable
       FROM executions e
      WHERE e.source = $2 AND e.idempotency_key = $3
 ),
@@ -29,8 +33,9 @@ claimed AS (
         ON CONFLICT (source, idempotency_key) DO UPDATE
        SET status = 'processing', attempt = e.attempt + 1, fence = e.fence + 1, handler = excluded.handler,
            started_at = now(), lease_until = excluded.lease_until, next_attempt_at = NULL
-     WHERE (e.status = 'failed' AND e.next_attempt_at <= now())
-        OR (e.status = 'processing' AND e.lease_until <= now() AND $13 AND e.attempt < $12)
+     WHERE e.fingerprint = excluded.fingerprint
+       AND ((e.status = 'failed' AND e.next_attempt_at <= now())
+            OR (e.status = 'processing' AND e.lease_until <= now() AND $13 AND e.attempt < $12))
     RETURNING e.id, e.fence, e.attempt
 ),
 -- The attempt whose lease ran out without a word goes on record.
@@ -47,4 +52,4 @@ SELECT true AS owned, id, fence, attempt, NULL AS status, NULL::timestamptz AS n
 SELECT false, id, fence, attempt, status, next_attempt_at, last_error,
        status = 'processing' AND lease_until <= now(), handler IS NULL, fingerprint
   FROM existing
- WHERE NOT EXISTS (SELECT FROM claimed)
+ WHERE NOT claimable AND NOT EXISTS (SELECT FROM claimed)
