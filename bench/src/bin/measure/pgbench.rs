@@ -1,10 +1,9 @@
 //! pgbench with the statements of one event, in the same number of round trips.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, process::Command, time::Duration};
 
 use secrecy::ExposeSecret as _;
 use testkit::{TestDatabase, variable};
-use tokio::process::Command;
 
 use crate::events::invoice;
 
@@ -12,7 +11,7 @@ const CLAIM: &str = include_str!("../../../../shared/src/executions/sql/claim.sq
 const FINISH: &str = include_str!("../../../../shared/src/executions/sql/finish.sql");
 
 /// Transactions a second.
-pub async fn run(database: &TestDatabase, clients: usize, time: Duration) -> f64 {
+pub fn run(database: &TestDatabase, clients: usize, time: Duration) -> f64 {
     let file = std::env::temp_dir().join(format!("solo-bench-{}.sql", std::process::id()));
     std::fs::write(&file, script()).unwrap();
     let url = database.app_url();
@@ -25,7 +24,6 @@ pub async fn run(database: &TestDatabase, clients: usize, time: Duration) -> f64
         .args(["-h", &url.host, "-p", &url.port.to_string(), "-U", "solo_app", &url.database])
         .env("PGPASSWORD", url.password.as_ref().unwrap().expose_secret())
         .output()
-        .await
         .unwrap();
     std::fs::remove_file(file).unwrap();
     let text = String::from_utf8_lossy(&output.stdout);

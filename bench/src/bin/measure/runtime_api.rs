@@ -3,38 +3,31 @@
 //! shares the processors with this.
 
 use std::{
-    cell::RefCell,
     collections::VecDeque,
-    net::Ipv4Addr,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
-    rc::Rc,
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+    thread,
     time::Duration,
 };
 
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    sync::Notify,
-    task::spawn_local,
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use crate::events::World;
 
 /// A function's process, and the way to it.
 pub struct Environment {
     process: Child,
-    api: Rc<Api>,
+    api: Arc<Api>,
     /// From the start of the process to its first poll for an event.
     pub start: Duration,
 }
 
 #[derive(Default)]
 struct Api {
-    state: RefCell<State>,
-    polled: Notify,
-    filled: Notify,
-    answered: Notify,
+    state: Mutex<State>,
+    changed: Condvar,
 }
 
 #[derive(Default)]
@@ -48,15 +41,15 @@ struct State {
 
 impl Environment {
     /// Starts `target/release/<binary>` and waits for its first poll.
-    pub async fn start(world: &World, binary: &str) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    pub fn start(world: &World, binary: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let api = Rc::new(Api::default());
-        let serving = Rc::clone(&api);
-        spawn_local(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                stream.set_nodelay(true).unwrap();
-                spawn_local(serve(stream, Rc::clone(&serving)));
+        let api = Arc::new(Api::default());
+        let serving = Arc::clone(&api);
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let api = Arc::clone(&serving);
+                thread::spawn(move || api.serve(stream));
             }
         });
         let started = Instant::now();
@@ -72,41 +65,30 @@ impl Environment {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        api.polled.notified().await;
-        let start = api.state.borrow().first_poll.unwrap() - started;
-        Self { process, api, start }
+        let first_poll = api.wait_for(|state| state.first_poll);
+        Self { process, start: first_poll - started, api }
     }
 
     /// Lets it work through `events`, for `time` at most. How long each took, from its hand-out to its answer. Every
     /// answer must contain `expected`.
-    pub async fn work(&self, events: Vec<String>, expected: &'static str, time: Duration) -> Vec<Duration> {
-        let started = Instant::now();
-        let count = events.len();
+    pub fn work(&self, events: Vec<String>, expected: &'static str, time: Duration) -> Vec<Duration> {
+        let deadline = Instant::now() + time;
         {
-            let mut state = self.api.state.borrow_mut();
-            state.times.clear();
+            let mut state = self.api.state();
             state.queue = events.into();
             state.expected = expected;
+            self.api.changed.notify_all();
         }
-        self.api.filled.notify_one();
-        loop {
-            self.api.answered.notified().await;
-            let mut state = self.api.state.borrow_mut();
-            if started.elapsed() > time {
-                state.queue.clear();
-            }
-            if state.times.len() == count || (state.queue.is_empty() && state.handed_out.is_none()) {
-                return std::mem::take(&mut state.times);
-            }
+        while Instant::now() < deadline && !self.api.state().queue.is_empty() {
+            thread::sleep(Duration::from_millis(5));
         }
+        self.api.state().queue.clear();
+        self.api.wait_for(|state| state.handed_out.is_none().then(|| std::mem::take(&mut state.times)))
     }
 
     /// The processor time that the process has used so far.
     pub fn cpu_seconds(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
-        // After the name, which is in parentheses: utime and stime are fields 14 and 15, in hundredths of a second.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        fields[11..13].iter().map(|ticks| ticks.parse::<f64>().unwrap() / 100.0).sum()
+        cpu_seconds(&self.process.id().to_string())
     }
 
     /// The most memory that the process ever held (`VmHWM`).
@@ -124,22 +106,84 @@ impl Drop for Environment {
     }
 }
 
-/// Until the client closes the connection.
-async fn serve(mut stream: TcpStream, api: Rc<Api>) {
-    let mut buffer = Vec::with_capacity(64 * 1024);
-    loop {
-        let Some((head, total)) = read_request(&mut stream, &mut buffer).await else { return };
-        let is_poll = buffer.starts_with(b"GET ");
-        let response = if is_poll { next(&api).await } else { answer(&api, &buffer[head..total]) };
-        buffer.drain(..total);
-        if stream.write_all(&response).await.is_err() {
-            return;
+/// Of a process, by its id or `self`. After the name, which is in parentheses, utime and stime are fields 14 and 15, in
+/// hundredths of a second.
+pub fn cpu_seconds(process: &str) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11..13].iter().map(|ticks| ticks.parse::<f64>().unwrap() / 100.0).sum()
+}
+
+impl Api {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn wait_for<T>(&self, mut wanted: impl FnMut(&mut State) -> Option<T>) -> T {
+        let mut state = self.state();
+        loop {
+            if let Some(found) = wanted(&mut state) {
+                return found;
+            }
+            state = self.changed.wait(state).unwrap();
         }
+    }
+
+    /// Until the client closes the connection.
+    fn serve(&self, mut stream: TcpStream) {
+        stream.set_nodelay(true).unwrap();
+        let mut buffer = Vec::with_capacity(64 * 1024);
+        while let Some((head, total)) = read_request(&mut stream, &mut buffer) {
+            let is_poll = buffer.starts_with(b"GET ");
+            let response = if is_poll { self.next() } else { self.answer(&buffer[head..total]) };
+            buffer.drain(..total);
+            if stream.write_all(&response).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn answer(&self, body: &[u8]) -> Vec<u8> {
+        let mut state = self.state();
+        let expected = state.expected.as_bytes();
+        assert!(
+            body.windows(expected.len()).any(|part| part == expected),
+            "{} in {}",
+            state.expected,
+            String::from_utf8_lossy(body)
+        );
+        if let Some(handed_out) = state.handed_out.take() {
+            state.times.push(handed_out.elapsed());
+        }
+        self.changed.notify_all();
+        b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n".to_vec()
+    }
+
+    fn next(&self) -> Vec<u8> {
+        self.state().first_poll.get_or_insert_with(Instant::now);
+        self.changed.notify_all();
+        let event = self.wait_for(|state| {
+            let event = state.queue.pop_front()?;
+            state.handed_out = Some(Instant::now());
+            Some(event)
+        });
+        let deadline = shared::clock::now().as_millisecond() + 30_000;
+        format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+             lambda-runtime-aws-request-id: 8476a536-e9f4-11e8-9739-2dfe598c3fcd\r\n\
+             lambda-runtime-deadline-ms: {deadline}\r\n\
+             lambda-runtime-invoked-function-arn: arn:aws:lambda:us-east-1:123456789012:function:bench\r\n\
+             lambda-runtime-trace-id: Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1\r\n\r\n\
+             {event}",
+            event.len()
+        )
+        .into_bytes()
     }
 }
 
 /// Reads until a request is complete: the lengths of its head and of all of it.
-async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(usize, usize)> {
+fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(usize, usize)> {
+    let mut piece = [0; 8 * 1024];
     loop {
         if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = str::from_utf8(&buffer[..end]).unwrap();
@@ -151,46 +195,9 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(u
                 return Some((end + 4, total));
             }
         }
-        if stream.read_buf(buffer).await.ok()? == 0 {
-            return None;
+        match stream.read(&mut piece) {
+            Ok(count @ 1..) => buffer.extend_from_slice(&piece[..count]),
+            _ => return None,
         }
     }
-}
-
-fn answer(api: &Api, body: &[u8]) -> Vec<u8> {
-    let mut state = api.state.borrow_mut();
-    let expected = state.expected.as_bytes();
-    assert!(
-        body.windows(expected.len()).any(|part| part == expected),
-        "{} in {}",
-        state.expected,
-        String::from_utf8_lossy(body)
-    );
-    if let Some(handed_out) = state.handed_out.take() {
-        state.times.push(handed_out.elapsed());
-    }
-    api.answered.notify_one();
-    b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n".to_vec()
-}
-
-async fn next(api: &Api) -> Vec<u8> {
-    api.state.borrow_mut().first_poll.get_or_insert_with(Instant::now);
-    api.polled.notify_one();
-    let event = loop {
-        if let Some(event) = api.state.borrow_mut().queue.pop_front() {
-            break event;
-        }
-        api.filled.notified().await;
-    };
-    api.state.borrow_mut().handed_out = Some(Instant::now());
-    let deadline = shared::clock::now().as_millisecond() + 30_000;
-    format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-         lambda-runtime-aws-request-id: 8476a536-e9f4-11e8-9739-2dfe598c3fcd\r\n\
-         lambda-runtime-deadline-ms: {deadline}\r\n\
-         lambda-runtime-invoked-function-arn: arn:aws:lambda:us-east-1:123456789012:function:bench\r\n\
-         lambda-runtime-trace-id: Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1\r\n\r\n{event}",
-        event.len()
-    )
-    .into_bytes()
 }

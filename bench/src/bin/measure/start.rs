@@ -4,12 +4,12 @@ use crate::{events::World, median, runtime_api::Environment};
 
 const STARTS: usize = 21;
 
-pub async fn report(world: &World) -> String {
+pub fn report(world: &World) -> String {
     let (mut ours, mut hello, mut differences) = (Vec::new(), Vec::new(), Vec::new());
     let mut memory = Vec::new();
     for round in 0..=STARTS {
-        let empty = Environment::start(world, "hello").await;
-        let full = Environment::start(world, "webhooks").await;
+        let empty = Environment::start(world, "hello");
+        let full = Environment::start(world, "webhooks");
         // The first of each reads its binary from disk.
         if round == 0 {
             continue;
