@@ -4,6 +4,8 @@
 //! when they do not make one, or when the query is not fit for a URI; none of that is of use here, so it is taken out
 //! before. A stranger's bytes end as an answer, not as a caught panic and a 500.
 
+use std::time::Duration;
+
 use axum::Router;
 use http_body_util::BodyExt as _;
 use lambda_http::{
@@ -25,8 +27,18 @@ pub async fn serve(router: Router) -> Result<(), Error> {
     let service = ServiceBuilder::new()
         .map_request(|event: LambdaEvent<LambdaRequest>| LambdaEvent { payload: tame(event.payload), ..event })
         .service(Adapter::from(service_fn(move |request: Request| answer(router.clone(), request))));
+    tokio::spawn(tick());
     // As a task of its own: waking it is then a push to a queue, where waking the future of `main` is a system call.
     tokio::spawn(lambda_runtime::run(service)).await?
+}
+
+/// A timer that is nearly always the next one. Setting a later one, as each event does for its deadlines, then needs no
+/// system calls to wake the poller up.
+async fn tick() {
+    let mut often = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        often.tick().await;
+    }
 }
 
 /// The router's answer with its body complete: API Gateway takes answers whole.

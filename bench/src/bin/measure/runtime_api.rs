@@ -32,11 +32,26 @@ struct Api {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<String>,
+    /// Not sent yet.
+    pending: VecDeque<String>,
+    /// Sent by one of the deliverers, and since when it waits.
+    sent: VecDeque<(String, Instant)>,
     first_poll: Option<Instant>,
     handed_out: Option<Instant>,
     times: Vec<Duration>,
     expected: &'static str,
+}
+
+impl State {
+    fn is_idle(&self) -> bool {
+        self.pending.is_empty() && self.sent.is_empty() && self.handed_out.is_none()
+    }
+
+    fn send_next(&mut self) {
+        if let Some(event) = self.pending.pop_front() {
+            self.sent.push_back((event, Instant::now()));
+        }
+    }
 }
 
 impl Environment {
@@ -69,20 +84,31 @@ impl Environment {
         Self { process, start: first_poll - started, api }
     }
 
-    /// Lets it work through `events`, for `time` at most. How long each took, from its hand-out to its answer. Every
-    /// answer must contain `expected`.
-    pub fn work(&self, events: Vec<String>, expected: &'static str, time: Duration) -> Vec<Duration> {
+    /// So many deliverers send `events` to it, each the next one when it has its answer, for `time` at most. How long
+    /// each took, from being sent to its answer. Every answer must contain `expected`.
+    pub fn work(
+        &self,
+        deliverers: usize,
+        events: Vec<String>,
+        expected: &'static str,
+        time: Duration,
+    ) -> Vec<Duration> {
         let deadline = Instant::now() + time;
         {
             let mut state = self.api.state();
-            state.queue = events.into();
+            state.pending = events.into();
             state.expected = expected;
+            (0..deliverers).for_each(|_| state.send_next());
             self.api.changed.notify_all();
         }
-        while Instant::now() < deadline && !self.api.state().queue.is_empty() {
+        while Instant::now() < deadline && !self.api.state().is_idle() {
             thread::sleep(Duration::from_millis(5));
         }
-        self.api.state().queue.clear();
+        {
+            let mut state = self.api.state();
+            state.pending.clear();
+            state.sent.clear();
+        }
         self.api.wait_for(|state| state.handed_out.is_none().then(|| std::mem::take(&mut state.times)))
     }
 
@@ -154,6 +180,7 @@ impl Api {
         );
         if let Some(handed_out) = state.handed_out.take() {
             state.times.push(handed_out.elapsed());
+            state.send_next();
         }
         self.changed.notify_all();
         b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n".to_vec()
@@ -163,8 +190,8 @@ impl Api {
         self.state().first_poll.get_or_insert_with(Instant::now);
         self.changed.notify_all();
         let event = self.wait_for(|state| {
-            let event = state.queue.pop_front()?;
-            state.handed_out = Some(Instant::now());
+            let (event, sent_at) = state.sent.pop_front()?;
+            state.handed_out = Some(sent_at);
             Some(event)
         });
         let deadline = shared::clock::now().as_millisecond() + 30_000;
