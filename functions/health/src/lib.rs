@@ -6,6 +6,8 @@
 //! | `/health/ready` | the database | 200, or 503 when it is out |
 //! | `/health` | the database | 200 or 503 with the status; version, uptime and latencies with the health token |
 //!
+//! Each client address may ask so often as `[limits]` in `solo.toml` says; more is answered with 429.
+//!
 //! Deliberately absent for now: queue and storage probes, memory, the latest deployment.
 
 use std::{sync::Arc, time::Duration};

@@ -63,7 +63,8 @@ impl Environment {
         let deadline = extensions.get::<Deadline>().map_or_else(Instant::now, |deadline| deadline.0);
         let runner = Runner { database: &self.database, retry: self.config.retry, deadline };
         // A server that accepts bytes and says nothing more would otherwise hold the invocation until it is killed.
-        let delivered = timeout_at(deadline - ANSWER_WITHIN, runner.deliver(event, as_)).await;
+        let delivered =
+            timeout_at(deadline.checked_sub(ANSWER_WITHIN).unwrap_or(deadline), runner.deliver(event, as_)).await;
         delivered.unwrap_or(Err(DbError::Unexpected("the database did not answer in time"))).map_err(|error| {
             tracing::error!(%error, "the event could not be stored or run");
             match error {
