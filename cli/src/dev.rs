@@ -86,6 +86,13 @@ fn environment_file(backing: &Backing, port: u16) -> String {
         ("EVENTS_TOKEN", keys.events_token.expose_secret().to_owned()),
         ("HEALTH_TOKEN", keys.health_token.expose_secret().to_owned()),
     ];
+    lines.extend([
+        ("INBOX_QUEUE_URL", backing.queues.inbox.clone()),
+        ("INBOX_DEAD_QUEUE_URL", backing.queues.inbox_dead.clone()),
+        ("OUTBOUND_QUEUE_URL", backing.queues.outbound.clone()),
+        ("OUTBOUND_DEAD_QUEUE_URL", backing.queues.outbound_dead.clone()),
+        ("ASSETS_BUCKET", stack::ASSETS_BUCKET.into()),
+    ]);
     lines.extend(stack::aws_environment(&backing.aws_endpoint));
     stage::write_lines(&lines)
 }

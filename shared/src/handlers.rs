@@ -9,8 +9,10 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::{
+    alerts::{self, Severity},
     db::{DbError, Params, Session},
-    events::{Decoded, Envelope, Event, InvalidPayload},
+    events::{Decoded, Envelope, Event, InvalidPayload, MAX_KEY},
+    outbox::{self, Effect},
 };
 
 /// Handles one type of event.
@@ -40,15 +42,18 @@ pub struct Context<'a> {
     session: Session<'a>,
     event: &'a Envelope,
     execution_id: Uuid,
+    /// Something for the worker is in the transaction.
+    left_work: bool,
 }
 
 impl<'a> Context<'a> {
     pub(crate) fn new(session: Session<'a>, event: &'a Envelope, execution_id: Uuid) -> Self {
-        Self { session, event, execution_id }
+        Self { session, event, execution_id, left_work: false }
     }
 
-    pub(crate) fn into_session(self) -> Session<'a> {
-        self.session
+    /// The session, and whether the handler left something for the worker.
+    pub(crate) fn into_parts(self) -> (Session<'a>, bool) {
+        (self.session, self.left_work)
     }
 
     /// The same for every attempt at this event: an idempotency key for whatever leaves this system.
@@ -74,6 +79,39 @@ impl<'a> Context<'a> {
     /// One row or none; more than one is an error.
     pub async fn query_opt(&mut self, sql: &'static str, params: &Params<'_>) -> Result<Option<Row>, DbError> {
         self.session.query_opt(sql, params).await
+    }
+
+    /// Has an HTTP request or a notification performed, if and only if this transaction commits. At least once: the other
+    /// side gets the same `Idempotency-Key` however often it is sent. Returns the effect's id, which is that key.
+    ///
+    /// A replay of the event sends it again, under a new key; see [`Context::send_once`].
+    pub async fn send(&mut self, effect: impl Into<Effect>) -> Result<Uuid, HandlerError> {
+        let sent = self.enqueue(&effect.into(), None).await?;
+        sent.ok_or_else(|| HandlerError::retry("a new id was there before"))
+    }
+
+    /// As [`Context::send`], under a key of your own (`receipt:in_123`; at most 255 bytes). `None`, and nothing is sent,
+    /// when an effect with this key was stored before, by this event, by another, or by an earlier run of it.
+    pub async fn send_once(&mut self, key: &str, effect: impl Into<Effect>) -> Result<Option<Uuid>, HandlerError> {
+        if key.is_empty() || key.len() > MAX_KEY || key.chars().any(char::is_control) {
+            return Err(HandlerError::fail(format!("{key:?} is not an idempotency key: 1 to {MAX_KEY} bytes of text")));
+        }
+        self.enqueue(&effect.into(), Some(key)).await
+    }
+
+    /// Raises an alert, if and only if this transaction commits. `key` names the condition and stays the same while it
+    /// lasts. The alert's row is held until the transaction ends: raise it last.
+    pub async fn alert(&mut self, severity: Severity, key: &str, message: &str) -> Result<(), HandlerError> {
+        self.left_work |= severity == Severity::Critical;
+        Ok(alerts::raise(&mut self.session, severity, key, message).await?)
+    }
+
+    async fn enqueue(&mut self, effect: &Effect, key: Option<&str>) -> Result<Option<Uuid>, HandlerError> {
+        effect.check().map_err(HandlerError::fail)?;
+        let (execution, correlation_id) = (Some(self.execution_id), &self.event.correlation_id);
+        let id = outbox::enqueue(&mut self.session, effect, key, execution, correlation_id).await?;
+        self.left_work |= id.is_some();
+        Ok(id)
     }
 }
 
@@ -155,6 +193,8 @@ type Prepare = Box<dyn Fn(&Envelope) -> Resolution + Send + Sync>;
 #[derive(Default)]
 pub struct Handlers {
     table: HashMap<(&'static str, &'static str), Prepare>,
+    /// Names of handlers that must not be rerun after a crash.
+    once: Vec<&'static str>,
 }
 
 impl Handlers {
@@ -175,7 +215,15 @@ impl Handlers {
             Err(invalid) => Resolution::Invalid(invalid),
         };
         self.table.insert((source, event_type), Box::new(prepare));
+        if !H::RERUN_AFTER_CRASH && !self.once.contains(&H::NAME) {
+            self.once.push(H::NAME);
+        }
         self
+    }
+
+    /// The names of the handlers that must not be rerun after a crash.
+    pub fn once(&self) -> &[&'static str] {
+        &self.once
     }
 
     pub fn resolve(&self, envelope: &Envelope) -> Resolution {

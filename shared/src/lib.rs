@@ -4,6 +4,7 @@
 //! knows no function, no handler of the founder's and no screen; `testkit/tests/boundaries.rs` holds it to that.
 
 pub mod alerts;
+pub mod aws;
 pub mod clock;
 pub mod config;
 pub mod db;
@@ -12,8 +13,12 @@ pub mod events;
 pub mod executions;
 pub mod handlers;
 pub mod http;
+pub mod inbox;
 pub mod migrations;
+pub mod objects;
+pub mod outbox;
 pub mod providers;
+pub mod queue;
 pub mod retry;
 pub mod runner;
 pub mod secrets;

@@ -15,8 +15,8 @@ use crate::{
     clock,
     db::{Database, DbError, Session},
     events::Envelope,
-    executions::{self, Claim, Existing, Failed, Failure, Owned, Settled, Status, Terms},
-    handlers::{Context, HandlerError, Job, Ready, Resolution},
+    executions::{self, Claim, Due, Existing, Failed, Failure, Owned, Settled, Status, Terms},
+    handlers::{Context, HandlerError, Handlers, Job, Ready, Resolution},
     retry::RetryPolicy,
 };
 
@@ -32,6 +32,8 @@ pub struct Outcome {
     pub state: State,
     /// `false` when the event was here before under the same key with other data. What came first is kept.
     pub same_payload: bool,
+    /// Something was left for the worker: effects in the outbox, a critical alert. It should not wait for its next tick.
+    pub wake: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +54,7 @@ pub enum State {
 
 impl Outcome {
     fn new(id: Uuid, state: State) -> Self {
-        Self { id, state, same_payload: true }
+        Self { id, state, same_payload: true, wake: state == State::Dead }
     }
 }
 
@@ -87,16 +89,38 @@ impl Runner<'_> {
         match executions::claim(&mut session, event, job.name(), terms).await? {
             Claim::Owned(owned) => {
                 tracing::Span::current().record("execution_id", tracing::field::display(owned.id));
+                session.begin().await?;
                 self.attempt(session, event, owned, job).await
             }
-            Claim::Existing(existing) => duplicate(session, event, existing, Some(terms)).await,
+            Claim::Existing(existing) => duplicate(session, Some(event), existing, Some(terms)).await,
         }
+    }
+
+    /// Runs an execution that was due and is this runner's already. `None` when its lease was lost before it began.
+    pub async fn resume(&self, due: &Due, handlers: &Handlers) -> Result<Option<Outcome>, DbError> {
+        let envelope = due.envelope();
+        let resolution = envelope.as_ref().map(|event| handlers.resolve(event));
+        let mut session = self.database.session().await?;
+        let unfit = match (&envelope, resolution) {
+            (Ok(event), Ok(Resolution::Ready(Ready(job)))) => {
+                let started = executions::start(&mut session, due, job.name(), job.rerun_after_crash()).await?;
+                let Some(owned) = started else { return Ok(None) };
+                return self.attempt(session, event, owned, job).await.map(Some);
+            }
+            (_, Ok(Resolution::Invalid(invalid))) => invalid.to_string(),
+            (Ok(event), _) => format!("no handler takes {} from {}", event.event_type, event.source),
+            (Err(error), _) => error.to_string(),
+        };
+        let Some(owned) = executions::start(&mut session, due, "", true).await? else { return Ok(None) };
+        session.rollback().await?;
+        let failure = Failure { error: unfit, permanent: true, retry_after: None };
+        self.failed(session, &owned, &failure).await.map(Some)
     }
 
     async fn settle(&self, event: &Envelope, as_: Settled<'_>) -> Result<Outcome, DbError> {
         let mut session = self.database.session().await?;
         let id = match executions::settle(&mut session, event, as_).await? {
-            Claim::Existing(existing) => return duplicate(session, event, existing, None).await,
+            Claim::Existing(existing) => return duplicate(session, Some(event), existing, None).await,
             Claim::Owned(owned) => owned.id,
         };
         tracing::Span::current().record("execution_id", tracing::field::display(id));
@@ -107,7 +131,7 @@ impl Runner<'_> {
             }
             Settled::Dead { .. } => {
                 // The error quotes what does not fit; the log must not.
-                raise_dead(event, id, "its data does not fit its type; the execution says where");
+                log_dead(id, "its data does not fit its type; the execution says where");
                 Outcome::new(id, State::Dead)
             }
         })
@@ -115,26 +139,25 @@ impl Runner<'_> {
 
     async fn attempt<'s>(
         &'s self,
-        mut session: Session<'s>,
+        session: Session<'s>,
         event: &'s Envelope,
         owned: Owned,
         job: Box<dyn Job>,
     ) -> Result<Outcome, DbError> {
         let (started, rerun) = (Instant::now(), job.rerun_after_crash());
-        session.begin().await?;
         let mut context = Context::new(session, event, owned.id);
         let handler_deadline = self.deadline.checked_sub(RESERVE).unwrap_or(started);
         let ran = timeout_at(handler_deadline, AssertUnwindSafe(job.run(&mut context)).catch_unwind()).await;
-        let mut session = context.into_session();
+        let (mut session, effects) = context.into_parts();
 
         let (session, failure) = match ran {
             Ok(Ok(Ok(()))) => match executions::finish(&mut session, &owned).await {
                 Ok(()) => {
                     let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
                     tracing::info!(attempt = owned.attempt, duration_ms = millis, "completed");
-                    return Ok(Outcome::new(owned.id, State::Completed));
+                    return Ok(Outcome { wake: effects, ..Outcome::new(owned.id, State::Completed) });
                 }
-                Err(DbError::NotOwned) => return self.lost(session, event, owned.id).await,
+                Err(DbError::NotOwned) => return self.lost(session, owned.id).await,
                 Err(error) => (self.reopen(session).await?, HandlerError::from(error).crashed(rerun)),
             },
             Ok(Ok(Err(error))) => match session.rollback().await {
@@ -147,7 +170,7 @@ impl Runner<'_> {
                 (self.reopen(session).await?, timed_out(limit).crashed(rerun))
             }
         };
-        self.failed(session, event, &owned, &failure).await
+        self.failed(session, &owned, &failure).await
     }
 
     /// A new connection in place of one whose state is unknown. What it was doing on the server is cancelled.
@@ -159,7 +182,6 @@ impl Runner<'_> {
     async fn failed<'s>(
         &'s self,
         mut session: Session<'s>,
-        event: &Envelope,
         owned: &Owned,
         failure: &Failure,
     ) -> Result<Outcome, DbError> {
@@ -170,20 +192,20 @@ impl Runner<'_> {
                 Ok(Outcome::new(id, State::WillRetry { at }))
             }
             Some(Failed::Dead) => {
-                raise_dead(event, id, &failure.error);
+                log_dead(id, &failure.error);
                 Ok(Outcome::new(id, State::Dead))
             }
-            None => self.lost(session, event, id).await,
+            None => self.lost(session, id).await,
         }
     }
 
     /// The execution is not ours any more, or its commit went through although the answer did not reach us.
-    async fn lost<'s>(&'s self, mut session: Session<'s>, event: &Envelope, id: Uuid) -> Result<Outcome, DbError> {
+    async fn lost<'s>(&'s self, mut session: Session<'s>, id: Uuid) -> Result<Outcome, DbError> {
         let existing = executions::find(&mut session, id)
             .await?
             .ok_or(DbError::Unexpected("an execution disappeared while it was running"))?;
         tracing::warn!(status = ?existing.status, "the lease was lost before the attempt ended; nothing was changed");
-        duplicate(session, event, existing, None).await
+        duplicate(session, None, existing, None).await
     }
 }
 
@@ -191,7 +213,7 @@ impl Runner<'_> {
 /// whose lease ran out and that may not be run again.
 async fn duplicate(
     mut session: Session<'_>,
-    event: &Envelope,
+    event: Option<&Envelope>,
     existing: Existing,
     terms: Option<Terms>,
 ) -> Result<Outcome, DbError> {
@@ -214,7 +236,7 @@ async fn duplicate(
                 _ => false,
             };
             if buried {
-                raise_dead(event, id, &error);
+                log_dead(id, &error);
                 State::Dead
             } else {
                 // The claim of the other runner may not be on disk yet, and our answer lets the sender forget the event.
@@ -223,14 +245,14 @@ async fn duplicate(
             }
         }
     };
-    Ok(Outcome { id, state, same_payload: existing.fingerprint == event.fingerprint })
+    let same_payload = event.is_none_or(|event| existing.fingerprint == event.fingerprint);
+    Ok(Outcome { same_payload, ..Outcome::new(id, state) })
 }
 
-fn raise_dead(event: &Envelope, id: Uuid, error: &str) {
+/// The alert itself is raised by the statement that buries the execution.
+fn log_dead(id: Uuid, error: &str) {
     let error = executions::shorten(error);
-    let key = format!("dead_letter:{}:{}", event.source, event.event_type);
-    let message = format!("{} from {} went to the dead letters as {id}: {error}", event.event_type, event.source);
-    alerts::raise(Severity::Critical, &key, &message);
+    alerts::log(Severity::Critical, "dead_letter", &format!("execution {id} went to the dead letters: {error}"));
 }
 
 impl From<HandlerError> for Failure {

@@ -46,25 +46,19 @@ pub trait SecretSource: Send + Sync {
     fn fetch<'a>(&'a self, id: &'a str) -> Fetching<'a>;
 }
 
-/// AWS Secrets Manager. Its whole answer is awaited for 2 s, twice at most.
+/// AWS Secrets Manager.
 pub struct SecretsManager {
     client: aws_sdk_secretsmanager::Client,
 }
 
 impl SecretsManager {
-    /// Reads region, credentials and endpoint from the environment, as every AWS SDK does.
+    pub fn new(config: &aws_config::SdkConfig) -> Self {
+        Self { client: aws_sdk_secretsmanager::Client::new(config) }
+    }
+
+    /// With a configuration of its own.
     pub async fn from_env() -> Self {
-        use aws_config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig};
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(1))
-            .operation_attempt_timeout(Duration::from_secs(2))
-            .build();
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .retry_config(RetryConfig::standard().with_max_attempts(2))
-            .timeout_config(timeouts)
-            .load()
-            .await;
-        Self { client: aws_sdk_secretsmanager::Client::new(&config) }
+        Self::new(&crate::aws::sdk_config().await)
     }
 }
 

@@ -5,11 +5,13 @@
 
 mod database;
 mod proxy;
+mod queues;
 mod secrets;
 mod wire;
 
 pub use database::TestDatabase;
 pub use proxy::Proxy;
+pub use queues::{Received, TestQueues};
 pub use secrets::{AppSecret, TestSecrets};
 
 use shared::config::Env;

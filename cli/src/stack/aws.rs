@@ -20,7 +20,22 @@ pub const MASTER_LOGIN: &str = "solo-os/dev/database/master";
 pub const APP_LOGIN: &str = "solo-os/dev/database/app";
 pub const READER_LOGIN: &str = "solo-os/dev/database/reader";
 pub const ASSETS_BUCKET: &str = "solo-os-dev-assets";
-pub const INBOX_QUEUE: &str = "solo-os-dev-inbox";
+const INBOX_QUEUE: &str = "solo-os-dev-inbox";
+const OUTBOUND_QUEUE: &str = "solo-os-dev-outbound";
+/// How often a message may be received before it goes to the dead-letter queue, and how long a batch may take. In the
+/// cloud, `template.yaml` says it.
+const INBOX_RECEIVES: u32 = 5;
+const OUTBOUND_RECEIVES: u32 = 15;
+const VISIBILITY: u32 = 95;
+
+/// The queues' URLs, as the functions need them.
+#[derive(Clone, Debug)]
+pub struct Queues {
+    pub inbox: String,
+    pub inbox_dead: String,
+    pub outbound: String,
+    pub outbound_dead: String,
+}
 
 const READY_WITHIN: Duration = Duration::from_mins(1);
 
@@ -66,9 +81,9 @@ pub fn environment(endpoint: &str) -> Vec<(&'static str, String)> {
 pub const UNSET: &[&str] =
     &["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_USE_FIPS_ENDPOINT", "AWS_DEFAULT_REGION"];
 
-/// Makes the secrets, the bucket and the queue.
-pub async fn provision(endpoint: &str, keys: &Keys, master: &DatabaseUrl) -> anyhow::Result<()> {
-    let step = Step::start("Secrets, bucket, queue");
+/// Makes the secrets, the bucket and the queues.
+pub async fn provision(endpoint: &str, keys: &Keys, master: &DatabaseUrl) -> anyhow::Result<Queues> {
+    let step = Step::start("Secrets, bucket, queues");
     let config = sdk_config(endpoint);
     let app_secret = json!({
         "STRIPE_WEBHOOK_SECRET": keys.stripe_webhook_secret.expose_secret(),
@@ -92,12 +107,33 @@ pub async fn provision(endpoint: &str, keys: &Keys, master: &DatabaseUrl) -> any
     let s3 = aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build());
     s3.create_bucket().bucket(ASSETS_BUCKET).send().await.context("the bucket could not be made")?;
     let sqs = aws_sdk_sqs::Client::new(&config);
-    sqs.create_queue().queue_name(INBOX_QUEUE).send().await.context("the queue could not be made")?;
+    let (inbox, inbox_dead) = queue(&sqs, INBOX_QUEUE, INBOX_RECEIVES).await?;
+    let (outbound, outbound_dead) = queue(&sqs, OUTBOUND_QUEUE, OUTBOUND_RECEIVES).await?;
     step.done("");
-    Ok(())
+    Ok(Queues { inbox, inbox_dead, outbound, outbound_dead })
 }
 
-fn sdk_config(endpoint: &str) -> SdkConfig {
+/// A queue and its dead-letter queue; their URLs.
+async fn queue(sqs: &aws_sdk_sqs::Client, name: &str, receives: u32) -> anyhow::Result<(String, String)> {
+    use aws_sdk_sqs::types::QueueAttributeName::{QueueArn, RedrivePolicy, VisibilityTimeout};
+    let problem = || format!("the queue {name} could not be made");
+    let dead = sqs.create_queue().queue_name(format!("{name}-dead")).send().await.with_context(problem)?;
+    let dead = dead.queue_url.with_context(problem)?;
+    let attributes = sqs.get_queue_attributes().queue_url(&dead).attribute_names(QueueArn).send().await;
+    let attributes = attributes.with_context(problem)?.attributes.unwrap_or_default();
+    let redrive = json!({"deadLetterTargetArn": attributes.get(&QueueArn), "maxReceiveCount": receives});
+    let made = sqs
+        .create_queue()
+        .queue_name(name)
+        .attributes(VisibilityTimeout, VISIBILITY.to_string())
+        .attributes(RedrivePolicy, redrive.to_string())
+        .send()
+        .await
+        .with_context(problem)?;
+    Ok((made.queue_url.with_context(problem)?, dead))
+}
+
+pub fn sdk_config(endpoint: &str) -> SdkConfig {
     use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())

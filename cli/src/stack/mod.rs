@@ -8,7 +8,7 @@ mod ports;
 mod postgres;
 mod process;
 
-pub use aws::environment as aws_environment;
+pub use aws::{ASSETS_BUCKET, environment as aws_environment};
 pub use directory::RunDirectory;
 pub use functions::{Functions, Watch};
 pub use keys::Keys;
@@ -35,6 +35,7 @@ pub struct Backing {
     /// As the server's master user.
     pub database: DatabaseUrl,
     pub aws_endpoint: String,
+    pub queues: aws::Queues,
     pub keys: Keys,
 }
 
@@ -54,9 +55,9 @@ impl Backing {
         let emulator = aws::start(project, logs.join("aws.log"));
         let database = start_database(project, logs.join("postgres.log"), &keys, plan);
         let ((aws_process, aws_endpoint), (postgres, database)) = tokio::try_join!(emulator, database)?;
-        aws::provision(&aws_endpoint, &keys, &database).await?;
+        let queues = aws::provision(&aws_endpoint, &keys, &database).await?;
         let processes = [Some(aws_process), postgres].into_iter().flatten().collect();
-        Ok(Self { processes, database, aws_endpoint, keys })
+        Ok(Self { processes, database, aws_endpoint, queues, keys })
     }
 
     /// Waits until one of the servers ends, which it should not.

@@ -19,7 +19,13 @@ use tokio::{net::TcpListener, time::Instant};
 use tower::ServiceExt as _;
 
 async fn environment(database: &DatabaseUrl, secrets: &TestSecrets) -> Router {
-    let env = Env::of(&[("DATABASE_URL", &database.to_string()), ("APP_SECRET_ID", &secrets.id)]);
+    let env = Env::of(&[
+        ("DATABASE_URL", &database.to_string()),
+        ("APP_SECRET_ID", &secrets.id),
+        ("INBOX_QUEUE_URL", "http://127.0.0.1/inbox"),
+        ("OUTBOUND_QUEUE_URL", "http://127.0.0.1/outbound"),
+        ("ASSETS_BUCKET", "assets"),
+    ]);
     let mut config = Config::load(&env).unwrap();
     config.database.url = database.clone();
     let environment = Environment::new(config, Arc::new(SecretsManager::from_env().await)).unwrap();

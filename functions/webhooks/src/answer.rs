@@ -10,7 +10,6 @@ use axum::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::{
-    alerts::{self, Severity},
     config::OnFailure,
     events::Envelope,
     http::{CorrelationId, Problem},
@@ -28,11 +27,6 @@ const IN_PROGRESS_WAIT: Duration = Duration::from_secs(5);
 
 /// To a webhook provider. 2xx means that the event is ours; `on_failure` may want it repeated all the same.
 pub(crate) fn to_provider(outcome: Outcome, on_failure: OnFailure, event: &Envelope) -> Response {
-    if !outcome.same_payload {
-        let key = format!("payload_changed:{}", event.source);
-        let message = format!("{} came again from {} with other data; the first is kept", event.key, event.source);
-        alerts::raise(Severity::Warning, &key, &message);
-    }
     match outcome.state {
         State::Completed => accepted(StatusCode::OK, "ok", outcome.id, event, None),
         State::AlreadyCompleted => accepted(StatusCode::OK, "already_processed", outcome.id, event, None),
@@ -72,6 +66,12 @@ pub(crate) fn to_client(outcome: Outcome, event: &Envelope) -> Response {
         State::WillRetry { at } => will_retry(outcome.id, at, event),
         State::Dead => accepted(StatusCode::ACCEPTED, "dead_lettered", outcome.id, event, None),
     }
+}
+
+/// To both: the event is ours, and is run when the queue's turn comes.
+pub(crate) fn queued(event: &Envelope) -> Response {
+    let body = json!({"status": "queued", "correlation_id": event.correlation_id});
+    (StatusCode::ACCEPTED, Json(body)).into_response()
 }
 
 pub(crate) fn unavailable() -> Problem {

@@ -9,13 +9,14 @@ use axum::{
 };
 use serde_json::json;
 use shared::{
+    config::Mode,
     events::{Envelope, InvalidPayload, MAX_KEY},
     handlers::Resolution,
     http::{Problem, bearer_token, read_body},
     secrets::is_one_of,
 };
 
-use crate::{Environment, answer, webhooks::no_secrets};
+use crate::{Delivered, Environment, answer, webhooks::no_secrets};
 
 /// The first is the older habit, the second the name in the IETF's draft
 /// (<https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>).
@@ -41,7 +42,10 @@ pub(crate) async fn receive(State(environment): State<Arc<Environment>>, request
 async fn authenticate(environment: &Environment, headers: &HeaderMap) -> Result<(), Problem> {
     let unauthorized = |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, "invalid_token", detail);
     let token = bearer_token(headers).ok_or_else(|| unauthorized("Send the header Authorization: Bearer <token>."))?;
-    let secrets = environment.secrets.get().await.map_err(|error| no_secrets(&error))?;
+    let secrets = match environment.secrets.get().await {
+        Ok(secrets) => secrets,
+        Err(error) => return Err(no_secrets(environment, &error).await),
+    };
     if is_one_of(token, secrets.events_tokens()) {
         return Ok(());
     }
@@ -74,8 +78,10 @@ async fn handle(environment: &Environment, request: Request) -> Result<Response,
         Resolution::Invalid(invalid) => return Err(invalid_payload(&inside_data(invalid))),
         Resolution::Ready(_) | Resolution::Unhandled { known_type: true } => {}
     }
-    let outcome = environment.run(&event, resolution, &parts.extensions).await?;
-    Ok(answer::to_client(outcome, &event))
+    Ok(match environment.deliver(&event, resolution, Mode::Direct, &parts.extensions).await? {
+        Delivered::Ran(outcome) => answer::to_client(outcome, &event),
+        Delivered::Queued => answer::queued(&event),
+    })
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {

@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use lambda_http::Error;
 use shared::{
+    aws::Services,
     config::{Config, Env},
     http::gateway,
-    secrets::SecretsManager,
     telemetry,
 };
 use webhooks::{Environment, router};
@@ -13,8 +13,8 @@ use webhooks::{Environment, router};
 async fn main() -> Result<(), Error> {
     let config = Config::load(&Env::of_process())?;
     telemetry::init(config.log_level, config.log_format);
-    let secrets = Arc::new(SecretsManager::from_env().await);
-    let environment = Arc::new(Environment::new(config, secrets, app::handlers())?);
+    let services = Services::from_env(&config.queues).await;
+    let environment = Arc::new(Environment::new(config, services, app::handlers())?);
     environment.warm_up().await?;
     gateway::serve(router(environment)).await
 }

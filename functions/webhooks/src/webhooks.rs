@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use shared::{
-    alerts::{self, Severity},
+    alerts::Severity,
     clock,
     config::ProviderConfig,
     events::Envelope,
@@ -17,7 +17,7 @@ use shared::{
     secrets::SecretsError,
 };
 
-use crate::{Environment, answer};
+use crate::{Delivered, Environment, answer};
 
 pub(crate) async fn receive(
     State(environment): State<Arc<Environment>>,
@@ -57,10 +57,13 @@ async fn believe(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<(), Problem> {
-    let secrets = environment.secrets.get().await.map_err(|error| no_secrets(&error))?;
+    let secrets = match environment.secrets.get().await {
+        Ok(secrets) => secrets,
+        Err(error) => return Err(no_secrets(environment, &error).await),
+    };
     let active = secrets.webhook(provider.name());
     if active.is_empty() {
-        return Err(not_configured(provider));
+        return Err(not_configured(environment, provider).await);
     }
     let now = clock::now();
     let verified = match provider.verify(headers, body, active, now, settings.tolerance) {
@@ -87,26 +90,35 @@ async fn deliver(
     extensions: &axum::http::Extensions,
 ) -> Result<Response, Problem> {
     tracing::debug!(source = event.source, event_type = event.event_type, key = event.key, "verified");
-    let outcome = environment.run(event, environment.handlers.resolve(event), extensions).await?;
+    let resolution = environment.handlers.resolve(event);
+    let outcome = match environment.deliver(event, resolution, settings.mode, extensions).await? {
+        Delivered::Ran(outcome) => outcome,
+        Delivered::Queued => return Ok(answer::queued(event)),
+    };
+    if !outcome.same_payload {
+        let key = format!("payload_changed:{}", event.source);
+        let message = format!("{} came again from {} with other data; the first is kept", event.key, event.source);
+        environment.alert(Severity::Warning, &key, &message).await;
+    }
     Ok(answer::to_provider(outcome, settings.on_failure, event))
 }
 
 /// A provider that is switched on without a secret believes nobody.
-fn not_configured(provider: &dyn Provider) -> Problem {
+async fn not_configured(environment: &Environment, provider: &dyn Provider) -> Problem {
     let name = provider.name();
     let secret = format!("{}_WEBHOOK_SECRET", name.to_ascii_uppercase());
     let message = format!(
         "webhooks of {name} are refused: the app's secret has no {secret}; add it, or switch {name} off in solo.toml"
     );
-    alerts::raise(Severity::Critical, &format!("provider_not_configured:{name}"), &message);
+    environment.alert(Severity::Critical, &format!("provider_not_configured:{name}"), &message).await;
     let detail = "This provider is not set up yet. Send the event again later.";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "provider_not_configured", detail)
         .retry_after(answer::CONFIGURATION_WAIT)
 }
 
-pub(crate) fn no_secrets(error: &SecretsError) -> Problem {
+pub(crate) async fn no_secrets(environment: &Environment, error: &SecretsError) -> Problem {
     let message = format!("nobody can be believed: {error}");
-    alerts::raise(Severity::Critical, "secrets_unavailable", &message);
+    environment.pager.page("secrets_unavailable", &message).await;
     answer::unavailable()
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use serde::Deserialize;
 
-use super::{Env, Fault, Faults};
+use super::{Alerting, ChannelConfig, Env, Fault, Faults, OutboundLimits, channels};
 use crate::providers;
 
 /// The largest body that may be allowed: an API Gateway event of 6 MB carries 4.5 MB of base64 at most.
@@ -18,6 +18,12 @@ pub struct SoloToml {
     pub limits: Limits,
     #[serde(default)]
     pub providers: BTreeMap<String, ProviderConfig>,
+    #[serde(default)]
+    pub alerts: Alerting,
+    #[serde(default)]
+    pub channels: BTreeMap<String, ChannelConfig>,
+    #[serde(default)]
+    pub outbound: OutboundLimits,
 }
 
 /// `[limits]`: what a request may be, and how many of them one client may send.
@@ -46,10 +52,23 @@ pub struct ProviderConfig {
     #[serde(default = "enabled")]
     pub enabled: bool,
     #[serde(default)]
+    pub mode: Mode,
+    #[serde(default)]
     pub on_failure: OnFailure,
     /// How far a signed timestamp may be from now, in seconds, either way.
     #[serde(default = "five_minutes", rename = "tolerance_seconds", deserialize_with = "tolerance")]
     pub tolerance: Duration,
+}
+
+/// Where a verified event goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Handled at once; to the queue only when the database fails.
+    #[default]
+    Direct,
+    /// To the queue, always: for bursts, slow handlers and impatient senders.
+    Queued,
 }
 
 /// What a sender is told when its event was stored but the handler failed.
@@ -89,6 +108,7 @@ impl SoloToml {
             let problem = format!("has limits.body_bytes = {}", file.limits.body_bytes);
             return Err(Fault::new("solo.toml", &problem).hint(&format!("it takes 1 to {LARGEST_BODY}")));
         }
+        channels::check(&file.alerts, &file.channels, &file.outbound)?;
         Ok(file)
     }
 }

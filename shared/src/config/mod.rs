@@ -1,13 +1,15 @@
 //! Configuration: the environment (what differs between stages) and `solo.toml` (what is the same in all of them),
 //! parsed once at start into typed values. All faults are found and listed together (R23).
 
+mod channels;
 mod env;
 mod fault;
 mod file;
 
+pub use channels::{Alerting, ChannelConfig, DestinationLimits, OutboundLimits};
 pub use env::Env;
 pub use fault::{Fault, Faults};
-pub use file::{Limits, OnFailure, ProviderConfig, SoloToml};
+pub use file::{Limits, Mode, OnFailure, ProviderConfig, SoloToml};
 
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ const BUILT_IN: &str = include_str!("../../../solo.toml");
 #[derive(Clone, Debug)]
 pub struct Config {
     pub database: DatabaseConfig,
+    pub queues: QueueConfig,
     /// `APP_SECRET_ID`: name or ARN of the secret that holds signing secrets and tokens.
     pub app_secret_id: String,
     pub log_level: LogLevel,
@@ -41,18 +44,39 @@ pub struct DatabaseConfig {
     pub secret_id: Option<String>,
 }
 
+/// Where messages and large things go.
+#[derive(Clone, Debug)]
+pub struct QueueConfig {
+    /// `INBOX_QUEUE_URL`: what `worker` drains.
+    pub inbox_url: String,
+    /// `OUTBOUND_QUEUE_URL`: what `courier` drains.
+    pub outbound_url: String,
+    /// `ASSETS_BUCKET`: where messages go that are too large for a queue.
+    pub assets_bucket: String,
+}
+
+impl QueueConfig {
+    pub fn read(env: &Env, faults: &mut Faults) -> Option<Self> {
+        let inbox_url = env.required("INBOX_QUEUE_URL", "the URL of the inbox queue", faults);
+        let outbound_url = env.required("OUTBOUND_QUEUE_URL", "the URL of the outbound queue", faults);
+        let assets_bucket = env.required("ASSETS_BUCKET", "the name of the assets bucket", faults);
+        Some(Self { inbox_url: inbox_url?, outbound_url: outbound_url?, assets_bucket: assets_bucket? })
+    }
+}
+
 impl Config {
     pub fn load(env: &Env) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         let database = DatabaseConfig::read(env, &mut faults);
+        let queues = QueueConfig::read(env, &mut faults);
         let app_secret_id = env.required("APP_SECRET_ID", "the name or ARN of the app's secret", &mut faults);
         let log_level = env.parsed("LOG_LEVEL", "debug, info, warn or error", &mut faults).unwrap_or_default();
         let log_format = env.parsed("LOG_FORMAT", "json or text", &mut faults).unwrap_or_default();
         let retry = read_retry(env, &mut faults);
         let file = SoloToml::read(env, BUILT_IN, &mut faults);
-        match (database, app_secret_id, file) {
-            (Some(database), Some(app_secret_id), Some(file)) => {
-                faults.into_result(Self { database, app_secret_id, log_level, log_format, retry, file })
+        match (database, queues, app_secret_id, file) {
+            (Some(database), Some(queues), Some(app_secret_id), Some(file)) => {
+                faults.into_result(Self { database, queues, app_secret_id, log_level, log_format, retry, file })
             }
             _ => Err(faults),
         }
@@ -102,8 +126,13 @@ fn read_retry(env: &Env, faults: &mut Faults) -> RetryPolicy {
 mod tests {
     use super::*;
 
-    const GOOD: &[(&str, &str)] =
-        &[("DATABASE_URL", "postgres://solo_app@127.0.0.1/solo"), ("APP_SECRET_ID", "solo-os/test/app")];
+    const GOOD: &[(&str, &str)] = &[
+        ("DATABASE_URL", "postgres://solo_app@127.0.0.1/solo"),
+        ("APP_SECRET_ID", "solo-os/test/app"),
+        ("INBOX_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/inbox"),
+        ("OUTBOUND_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/outbound"),
+        ("ASSETS_BUCKET", "assets"),
+    ];
 
     fn load(changes: &[(&str, &str)]) -> Result<Config, Faults> {
         let mut all = GOOD.to_vec();
@@ -128,6 +157,9 @@ mod tests {
             ("DATABASE_URL", "postgres://127.0.0.1/solo"),
             ("DATABASE_URL", "postgres://me:s3cret@/solo"),
             ("APP_SECRET_ID", "-"),
+            ("INBOX_QUEUE_URL", "-"),
+            ("OUTBOUND_QUEUE_URL", ""),
+            ("ASSETS_BUCKET", "-"),
             ("LOG_LEVEL", "verbose"),
             ("LOG_FORMAT", "xml"),
             ("MAX_RETRY_ATTEMPTS", "0"),

@@ -58,6 +58,19 @@ impl<'a> Session<'a> {
         self.answered(result)
     }
 
+    /// Runs a statement, which commits by itself, and BEGIN, in one round trip. Its row, if there is one; the transaction is
+    /// open either way. An error leaves the session fit for nothing but its end.
+    pub(crate) async fn begin_after(&mut self, sql: &'static str, params: &Params<'_>) -> Result<Option<Row>, DbError> {
+        let statement = self.statement(sql).await?;
+        self.in_flight = true;
+        self.in_transaction = true;
+        let client = &self.connection()?.client;
+        let (first, begun) = future::join(client.query_opt(&statement, params), client.batch_execute("BEGIN")).await;
+        let first = self.answered(first);
+        self.answered(begun)?;
+        first
+    }
+
     /// Runs a last statement and COMMIT in one round trip. If the statement fails (the inner result), the server turns
     /// the COMMIT into a rollback.
     pub(crate) async fn commit_with(
@@ -74,6 +87,14 @@ impl<'a> Session<'a> {
         self.answered(committed)?;
         self.in_transaction = false;
         Ok(last.map(drop))
+    }
+
+    pub(crate) async fn commit(&mut self) -> Result<(), DbError> {
+        self.in_flight = true;
+        let result = self.connection()?.client.batch_execute("COMMIT").await;
+        self.answered(result)?;
+        self.in_transaction = false;
+        Ok(())
     }
 
     pub(crate) async fn rollback(&mut self) -> Result<(), DbError> {

@@ -9,6 +9,11 @@
 //!
 //! Deliberately absent: deciding *whether* to run, which is [`crate::runner`]'s.
 
+mod due;
+
+pub(crate) use due::start;
+pub use due::{Due, Swept, WARM as WARM_WORKER, due, release, sweep};
+
 use std::time::Duration;
 
 use jiff::Timestamp;

@@ -21,6 +21,14 @@ pub fn find(name: &str) -> Option<&'static dyn Provider> {
     ALL.iter().copied().find(|provider| provider.name() == name)
 }
 
+/// The part of a stored body that is its event's data.
+pub fn data_of<'v>(source: &str, body: &'v serde_json::Value) -> &'v serde_json::Value {
+    match source {
+        "stripe" | crate::events::FIRST_PARTY => body.get("data").unwrap_or(body),
+        _ => body,
+    }
+}
+
 /// A sender of webhooks.
 pub trait Provider: Send + Sync {
     /// Lower case; the last part of its path, and its table in `solo.toml`.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shared::{clock, providers};
-use testkit::{AppSecret, TestDatabase, TestSecrets, variable};
+use testkit::{AppSecret, TestDatabase, TestQueues, TestSecrets, variable};
 use uuid::Uuid;
 
 pub struct World {
@@ -10,6 +10,7 @@ pub struct World {
     secret: AppSecret,
     app_secret: TestSecrets,
     login: TestSecrets,
+    pub queues: TestQueues,
 }
 
 impl World {
@@ -20,6 +21,7 @@ impl World {
             database: TestDatabase::new().await,
             app_secret: TestSecrets::create(&secret.json()).await,
             login: TestSecrets::create(&login).await,
+            queues: TestQueues::create().await,
             secret,
         }
     }
@@ -28,6 +30,9 @@ impl World {
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let url = self.database.app_url();
         vec![
+            ("INBOX_QUEUE_URL", self.queues.config.inbox_url.clone()),
+            ("OUTBOUND_QUEUE_URL", self.queues.config.outbound_url.clone()),
+            ("ASSETS_BUCKET", self.queues.config.assets_bucket.clone()),
             ("DATABASE_URL", url.to_string()),
             ("DATABASE_SECRET_ID", self.login.id.clone()),
             ("APP_SECRET_ID", self.app_secret.id.clone()),

@@ -19,7 +19,9 @@ async fn victim() {
     let Some(orders) = Env::of_process().optional(VICTIM) else { return };
     let orders: Value = serde_json::from_str(&orders).unwrap();
     let text = |name: &str| orders[name].as_str().unwrap().to_owned();
-    let env = Env::of(&[("DATABASE_URL", &text("database")), ("APP_SECRET_ID", &text("secret"))]);
+    let variables = orders["environment"].as_object().unwrap();
+    let env: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
+    let env = Env::of(&env);
     let mut config = shared::config::Config::load(&env).unwrap();
     let password = secrecy::SecretString::from(testkit::variable("SOLO_TEST_APP_PASSWORD"));
     config.database.url = config.database.url.with_user("solo_app", Some(password));
@@ -34,8 +36,7 @@ async fn victim() {
 fn kill_while_running(world: &World, event: &Value) {
     use secrecy::ExposeSecret as _;
     let orders = json!({
-        "database": world.database.app_url().to_string(),
-        "secret": world.secrets.id,
+        "environment": world.variables(),
         "key": world.secret.stripe.expose_secret(),
         "body": event.to_string(),
     });

@@ -97,7 +97,7 @@ async fn a_runner_that_fails_after_it_lost_its_lease_changes_nothing() {
     let (slow, quick) = (world.environment().await, world.environment().await);
     let event = script("hang");
     let first = tokio::spawn({
-        let request = crate::support::within(world.stripe(&event), Duration::from_millis(3_500));
+        let request = crate::support::within(world.stripe(&event), Duration::from_millis(8_500));
         async move { send(&slow, request).await }
     });
     tokio::time::sleep(Duration::from_millis(100)).await;

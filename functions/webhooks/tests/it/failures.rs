@@ -9,7 +9,7 @@ use crate::support::{Answer, World, invoice_paid, script, send, within};
 
 /// Delivers one scripted event; the answer, and what the execution says of itself.
 async fn deliver(world: &World, environment: &Router, todo: &str) -> (Answer, String) {
-    let request = within(world.stripe(&script(todo)), Duration::from_millis(3_400));
+    let request = within(world.stripe(&script(todo)), Duration::from_millis(8_400));
     let answer = send(environment, request).await;
     let state = "SELECT status || ': ' || last_error FROM executions ORDER BY received_at DESC LIMIT 1";
     (answer, world.database.text(state).await)
@@ -103,7 +103,7 @@ async fn a_handler_that_must_not_be_rerun_is_not_rerun_after_a_timeout_or_a_pani
         let environment = world.environment().await;
         let mut event = script(todo);
         event["type"] = "test.once".into();
-        let request = within(world.stripe(&event), Duration::from_millis(3_400));
+        let request = within(world.stripe(&event), Duration::from_millis(8_400));
         send(&environment, request).await.expect(202, "dead_lettered");
         assert_eq!(
             world.database.count("SELECT attempt::bigint FROM executions WHERE status = 'dead'").await,

@@ -2,7 +2,11 @@
 
 use secrecy::SecretString;
 use serde_json::json;
-use shared::clock;
+use shared::{
+    clock,
+    config::{Config, Mode},
+    inbox::{Message, decode},
+};
 use testkit::Proxy;
 
 use crate::support::{World, first_party, invoice_paid, send, stripe_signed, within};
@@ -14,12 +18,60 @@ async fn a_database_that_is_out_from_the_start_and_comes_back() {
     proxy.set_down(true);
     let environment = world.environment_with(&proxy.url(&world.database.app_url()), |_| {}).await;
     for request in [world.stripe(&invoice_paid()), world.event("k", &first_party())] {
+        send(&environment, request).await.expect(202, "queued");
+    }
+    assert_eq!(world.queues.inbox().await.len(), 2);
+    let paged = world.queues.outbound().await;
+    assert_eq!(paged.len(), 1, "one environment says the same thing once: {paged:?}");
+    assert!(paged[0].body.contains("database_failed"), "{paged:?}");
+    proxy.set_down(false);
+    send(&environment, world.stripe(&invoice_paid())).await.expect(200, "ok");
+}
+
+#[tokio::test]
+async fn with_the_queue_out_too_the_sender_keeps_the_event() {
+    let world = World::new().await;
+    let proxy = Proxy::before(&world.database.app_url()).await;
+    proxy.set_down(true);
+    let environment = world.environment_with(&proxy.url(&world.database.app_url()), |_| {}).await;
+    world.queues.delete_inbox().await;
+    for request in [world.stripe(&invoice_paid()), world.event("k", &first_party())] {
         let answer = send(&environment, request).await;
         answer.expect(503, "unavailable");
         assert_eq!(answer.headers["retry-after"], "60");
     }
-    proxy.set_down(false);
-    send(&environment, world.stripe(&invoice_paid())).await.expect(200, "ok");
+}
+
+/// A body that no message of the queue could hold.
+#[tokio::test]
+async fn a_large_event_goes_through_the_bucket() {
+    let world = World::new().await;
+    let proxy = Proxy::before(&world.database.app_url()).await;
+    proxy.set_down(true);
+    let environment = world.environment_with(&proxy.url(&world.database.app_url()), |_| {}).await;
+    let mut event = invoice_paid();
+    event["data"]["object"]["description"] = "x".repeat(600_000).into();
+    send(&environment, world.stripe(&event)).await.expect(202, "queued");
+    let objects = world.queues.objects().await;
+    let messages = world.queues.inbox().await;
+    assert!(objects.len() == 1 && objects[0].starts_with("spool/"), "{objects:?}");
+    assert!(messages.len() == 1 && messages[0].body.contains(&objects[0]), "{messages:?}");
+}
+
+#[tokio::test]
+async fn a_queued_provider_never_touches_the_database() {
+    let world = World::new().await;
+    let queued = |config: &mut Config| {
+        config.file.providers.get_mut("stripe").unwrap().mode = Mode::Queued;
+    };
+    let environment = world.environment_with(&world.database.app_url(), queued).await;
+    let event = invoice_paid();
+    send(&environment, world.stripe(&event)).await.expect(202, "queued");
+    assert_eq!(world.database.count("SELECT count(*) FROM executions").await, 0);
+    let messages = world.queues.inbox().await;
+    let Message::Event(queued) = decode(&messages[0].body).unwrap() else { panic!("{messages:?}") };
+    let envelope = queued.envelope().unwrap();
+    assert_eq!((envelope.key.as_str(), &envelope.data), (event["id"].as_str().unwrap(), &event["data"]));
 }
 
 #[tokio::test]
@@ -29,7 +81,7 @@ async fn a_connection_that_breaks_between_two_events() {
     let environment = world.environment_with(&proxy.url(&world.database.app_url()), |_| {}).await;
     send(&environment, world.stripe(&invoice_paid())).await.expect(200, "ok");
     proxy.set_down(true);
-    send(&environment, world.stripe(&invoice_paid())).await.expect(503, "unavailable");
+    send(&environment, world.stripe(&invoice_paid())).await.expect(202, "queued");
     proxy.set_down(false);
     send(&environment, world.stripe(&invoice_paid())).await.expect(200, "ok");
     assert_eq!(world.database.count("SELECT count(*) FROM payments").await, 2);
@@ -68,9 +120,9 @@ async fn a_server_that_falls_silent_does_not_hold_the_invocation() {
     let environment = world.environment_with(&proxy.url(&world.database.app_url()), |_| {}).await;
     proxy.set_silent(true);
     let asked = tokio::time::Instant::now();
-    let request = within(world.stripe(&invoice_paid()), std::time::Duration::from_secs(2));
-    send(&environment, request).await.expect(503, "unavailable");
-    assert!(asked.elapsed() < std::time::Duration::from_millis(1_900), "{:?}", asked.elapsed());
+    let request = within(world.stripe(&invoice_paid()), std::time::Duration::from_secs(6));
+    send(&environment, request).await.expect(202, "queued");
+    assert!(asked.elapsed() < std::time::Duration::from_millis(5_500), "{:?}", asked.elapsed());
     proxy.set_silent(false);
     send(&environment, world.stripe(&invoice_paid())).await.expect(200, "ok");
 }

@@ -1,6 +1,6 @@
 //! A world to test in: a database, secrets, and as many environments of the function as a test needs.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -12,6 +12,7 @@ use lambda_http::RequestExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use shared::{
+    aws::Services,
     clock,
     config::{Config, Env},
     db::DatabaseUrl,
@@ -19,9 +20,8 @@ use shared::{
     handlers::{Context, Handler, HandlerError, Handlers},
     http::layered,
     providers,
-    secrets::SecretsManager,
 };
-use testkit::{AppSecret, TestDatabase, TestSecrets};
+use testkit::{AppSecret, TestDatabase, TestQueues, TestSecrets};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 use webhooks::{Environment, router};
@@ -30,6 +30,7 @@ pub struct World {
     pub database: TestDatabase,
     pub secret: AppSecret,
     pub secrets: TestSecrets,
+    pub queues: TestQueues,
 }
 
 impl World {
@@ -38,7 +39,7 @@ impl World {
         let secrets = TestSecrets::create(&secret.json()).await;
         let database = TestDatabase::new().await;
         database.execute(EFFECTS).await;
-        Self { database, secret, secrets }
+        Self { database, secret, secrets, queues: TestQueues::create().await }
     }
 
     /// An environment of the function with the founder's handlers, and the scripted one.
@@ -51,11 +52,20 @@ impl World {
     }
 
     pub fn config(&self, database: &DatabaseUrl, change: impl FnOnce(&mut Config)) -> Config {
-        let env = Env::of(&[("DATABASE_URL", &database.to_string()), ("APP_SECRET_ID", &self.secrets.id)]);
-        let mut config = Config::load(&env).unwrap();
+        let variables = self.variables();
+        let all: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let mut config = Config::load(&Env::of(&all)).unwrap();
         config.database.url = database.clone();
         change(&mut config);
         config
+    }
+
+    /// The environment of the function, without the database's password.
+    pub fn variables(&self) -> BTreeMap<&'static str, String> {
+        let mut all = BTreeMap::from(self.queues.variables());
+        all.insert("DATABASE_URL", self.database.app_url().to_string());
+        all.insert("APP_SECRET_ID", self.secrets.id.clone());
+        all
     }
 
     /// A webhook as Stripe would send it now.
@@ -77,7 +87,8 @@ impl World {
 }
 
 pub async fn environment_of(config: Config) -> Router {
-    let environment = Environment::new(config, Arc::new(SecretsManager::from_env().await), handlers()).unwrap();
+    let services = Services::from_env(&config.queues).await;
+    let environment = Environment::new(config, services, handlers()).unwrap();
     environment.warm_up().await.unwrap();
     layered(router(Arc::new(environment)))
 }

@@ -6,11 +6,13 @@ WITH buried AS (
     UPDATE executions
        SET status = 'dead', lease_until = NULL, finished_at = now(), fence = fence + 1, last_error = $3
      WHERE id = $1 AND fence = $2 AND status = 'processing' AND lease_until <= now()
-       AND (attempt >= $4 OR NOT $5)
-    RETURNING id, attempt, started_at
+       AND started_at IS NOT NULL AND (attempt >= $4 OR NOT $5)
+    RETURNING id, generation, attempt, started_at, source, event_type
 ),
 logged AS (
-    INSERT INTO attempts (execution_id, fence, attempt, started_at, finished_at, outcome, error)
-    SELECT id, $2, attempt, started_at, now(), 'crashed', $3 FROM buried
+    INSERT INTO attempts (execution_id, fence, generation, attempt, started_at, finished_at, outcome, error)
+    SELECT id, $2, generation, attempt, started_at, now(), 'crashed', $3 FROM buried
 )
-SELECT id FROM buried
+SELECT id, raise_alert('dead_letter:' || source || ':' || event_type, 'critical',
+                       event_type || ' from ' || source || ' went to the dead letters as ' || id || ': ' || $3)
+  FROM buried

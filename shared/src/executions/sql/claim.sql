@@ -19,7 +19,8 @@ existing AS MATERIALIZED (
     SELECT e.*,
            e.fingerprint = $8
            AND ((e.status = 'failed' AND e.next_attempt_at <= now())
-                OR (e.status = 'processing' AND e.lease_until <= now() AND $13 AND e.attempt < $12)) AS claimable
+                OR (e.status = 'processing' AND e.lease_until <= now()
+                    AND (e.started_at IS NULL OR ($13 AND e.attempt < $12)))) AS claimable
       FROM executions e
      WHERE e.source = $2 AND e.idempotency_key = $3
 ),
@@ -35,15 +36,16 @@ claimed AS (
            started_at = now(), lease_until = excluded.lease_until, next_attempt_at = NULL
      WHERE e.fingerprint = excluded.fingerprint
        AND ((e.status = 'failed' AND e.next_attempt_at <= now())
-            OR (e.status = 'processing' AND e.lease_until <= now() AND $13 AND e.attempt < $12))
+            OR (e.status = 'processing' AND e.lease_until <= now()
+                AND (e.started_at IS NULL OR ($13 AND e.attempt < $12))))
     RETURNING e.id, e.fence, e.attempt
 ),
--- The attempt whose lease ran out without a word goes on record.
+-- The attempt whose lease ran out without a word goes on record, if it had begun.
 crashed AS (
-    INSERT INTO attempts (execution_id, fence, attempt, started_at, finished_at, outcome, error)
-    SELECT x.id, x.fence, x.attempt, x.started_at, now(), 'crashed', 'the lease ran out: the runner was killed or hung'
+    INSERT INTO attempts (execution_id, fence, generation, attempt, started_at, finished_at, outcome, error)
+    SELECT x.id, x.fence, x.generation, x.attempt, x.started_at, now(), 'crashed', 'the lease ran out: the runner was killed or hung'
       FROM claimed JOIN existing x USING (id)
-     WHERE x.status = 'processing' AND x.fence = claimed.fence - 1
+     WHERE x.status = 'processing' AND x.started_at IS NOT NULL AND x.fence = claimed.fence - 1
 )
 SELECT true AS owned, id, fence, attempt, NULL AS status, NULL::timestamptz AS next_attempt_at, NULL AS last_error,
        false AS expired, false AS unhandled, NULL::bytea AS fingerprint

@@ -1,4 +1,4 @@
--- A failed attempt: due again later, or dead. No row comes back when the execution is no longer this runner's.
+-- A failed attempt: due again later, or dead, with an alert. No row comes back when the execution is no longer this runner's.
 --
 -- $1 id  $2 fence  $3 permanent  $4 most attempts  $5 wait, ms  $6 error
 WITH failed AS (
@@ -10,10 +10,14 @@ WITH failed AS (
            finished_at = CASE WHEN $3 OR attempt >= $4 THEN clock_timestamp() END,
            last_error = $6
      WHERE id = $1 AND fence = $2 AND status = 'processing'
-    RETURNING id, fence, attempt, started_at, status, next_attempt_at
+    RETURNING id, fence, generation, attempt, started_at, status, next_attempt_at, source, event_type
 ),
 logged AS (
-    INSERT INTO attempts (execution_id, fence, attempt, started_at, finished_at, outcome, error)
-    SELECT id, fence, attempt, started_at, clock_timestamp(), status, $6 FROM failed
+    INSERT INTO attempts (execution_id, fence, generation, attempt, started_at, finished_at, outcome, error)
+    SELECT id, fence, generation, attempt, started_at, clock_timestamp(), status, $6 FROM failed
 )
-SELECT status, next_attempt_at FROM failed
+SELECT status, next_attempt_at,
+       CASE WHEN status = 'dead'
+            THEN raise_alert('dead_letter:' || source || ':' || event_type, 'critical',
+                             event_type || ' from ' || source || ' went to the dead letters as ' || id || ': ' || $6) END
+  FROM failed

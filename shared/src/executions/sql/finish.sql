@@ -7,10 +7,10 @@ WITH finished AS (
     UPDATE executions
        SET status = 'completed', lease_until = NULL, finished_at = clock_timestamp(), last_error = NULL
      WHERE id = $1 AND fence = $2 AND status = 'processing'
-    RETURNING id, fence, attempt, started_at, finished_at
+    RETURNING id, fence, generation, attempt, started_at, finished_at
 ),
 logged AS (
-    INSERT INTO attempts (execution_id, fence, attempt, started_at, finished_at, outcome)
-    SELECT id, fence, attempt, started_at, finished_at, 'completed' FROM finished
+    INSERT INTO attempts (execution_id, fence, generation, attempt, started_at, finished_at, outcome)
+    SELECT id, fence, generation, attempt, started_at, finished_at, 'completed' FROM finished
 )
 SELECT 1 / count(*) FROM finished

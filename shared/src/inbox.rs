@@ -1,0 +1,161 @@
+//! The inbox: the queue that the worker drains. Verified events that could not, or should not, be handled at the door;
+//! courier's reports; and a wake-up when something should not wait for the next tick.
+//!
+//! A message that is too large for the queue goes into the bucket, under `spool/`, and the queue carries a pointer to it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock,
+    events::Envelope,
+    objects::{ObjectError, ObjectStore},
+    outbox::Report,
+    providers,
+    queue::{LARGEST_MESSAGE, Queue, QueueError},
+};
+
+/// The version of everything in this file. An older worker leaves a newer message on the queue.
+pub const VERSION: u16 = 1;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Message {
+    Event(QueuedEvent),
+    Report(Report),
+    /// Something waits in the database that should not wait for the next tick.
+    Wake,
+    /// The message itself is in the bucket.
+    Spooled {
+        key: String,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Versioned<M> {
+    version: u16,
+    #[serde(flatten)]
+    message: M,
+}
+
+/// An event that was verified at the door.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct QueuedEvent {
+    pub source: String,
+    pub key: String,
+    pub event_type: String,
+    pub schema_version: u16,
+    pub occurred_at: Option<Timestamp>,
+    pub correlation_id: String,
+    /// The whole body, as a text: JSON inside of flattened JSON would lose its large numbers.
+    pub payload: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum InboxError {
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    #[error("the message is not understood: {0}")]
+    Malformed(String),
+}
+
+/// The way into the queue, and out of the bucket.
+pub struct Inbox {
+    queue: Arc<dyn Queue>,
+    spool: Arc<dyn ObjectStore>,
+}
+
+impl Inbox {
+    pub fn new(queue: Arc<dyn Queue>, spool: Arc<dyn ObjectStore>) -> Self {
+        Self { queue, spool }
+    }
+
+    /// Durable on return.
+    pub async fn put(&self, message: &Message) -> Result<(), InboxError> {
+        let text = encode(message)?;
+        if text.len() <= LARGEST_MESSAGE {
+            return Ok(self.queue.send(text).await?);
+        }
+        let key = format!("spool/{}", clock::new_id());
+        self.spool.put(&key, text.into_bytes()).await?;
+        Ok(self.queue.send(encode(&Message::Spooled { key })?).await?)
+    }
+
+    /// The message in the text of a queue's message, and the bucket's object to remove when it is done.
+    pub async fn open(&self, text: &str) -> Result<(Message, Option<String>), InboxError> {
+        match decode(text)? {
+            Message::Spooled { key } if key.starts_with("spool/") => {
+                let content = self.spool.get(&key).await?;
+                let text = String::from_utf8(content).map_err(|error| InboxError::Malformed(error.to_string()))?;
+                match decode(&text)? {
+                    Message::Spooled { .. } => Err(InboxError::Malformed("a spooled message points on".into())),
+                    message => Ok((message, Some(key))),
+                }
+            }
+            Message::Spooled { key } => Err(InboxError::Malformed(format!("{key} is not in the spool"))),
+            message => Ok((message, None)),
+        }
+    }
+
+    /// Removes what [`Inbox::open`] read from the bucket. A failure costs storage until the bucket's own rule removes it.
+    pub async fn remove(&self, key: &str) {
+        if let Err(error) = self.spool.delete(key).await {
+            tracing::warn!(%error, "a spooled message stays in the bucket");
+        }
+    }
+
+    /// Has the worker look now. Best effort: its next tick would find the same.
+    pub async fn wake(&self) {
+        if let Err(error) = self.put(&Message::Wake).await {
+            tracing::warn!(%error, "the worker was not woken; its next tick does the work");
+        }
+    }
+}
+
+pub fn encode(message: &Message) -> Result<String, InboxError> {
+    let versioned = Versioned { version: VERSION, message };
+    serde_json::to_string(&versioned).map_err(|error| InboxError::Malformed(error.to_string()))
+}
+
+pub fn decode(text: &str) -> Result<Message, InboxError> {
+    let malformed = |error: serde_json::Error| InboxError::Malformed(error.to_string());
+    let versioned: Versioned<Message> = serde_json::from_str(text).map_err(malformed)?;
+    if versioned.version != VERSION {
+        return Err(InboxError::Malformed(format!("it has version {}, this is {VERSION}", versioned.version)));
+    }
+    Ok(versioned.message)
+}
+
+impl From<&Envelope> for QueuedEvent {
+    fn from(event: &Envelope) -> Self {
+        Self {
+            source: event.source.clone(),
+            key: event.key.clone(),
+            event_type: event.event_type.clone(),
+            schema_version: event.version,
+            occurred_at: event.occurred_at,
+            correlation_id: event.correlation_id.clone(),
+            payload: event.payload.get().to_owned(),
+        }
+    }
+}
+
+impl QueuedEvent {
+    /// The envelope that it was made of.
+    pub fn envelope(&self) -> Result<Envelope, InboxError> {
+        restore(&self.source, &self.key, &self.event_type, self.schema_version, &self.payload)
+            .map(|event| event.at(self.occurred_at).correlated(&self.correlation_id))
+    }
+}
+
+/// An envelope from what is stored of it.
+pub fn restore(source: &str, key: &str, event_type: &str, version: u16, payload: &str) -> Result<Envelope, InboxError> {
+    let malformed = |error: &dyn std::fmt::Display| InboxError::Malformed(error.to_string());
+    let body: serde_json::Value = serde_json::from_str(payload).map_err(|error| malformed(&error))?;
+    let data = providers::data_of(source, &body).clone();
+    Envelope::new(source, key, event_type, version, data, payload.as_bytes()).map_err(|error| malformed(&error))
+}

@@ -1,0 +1,44 @@
+//! The outbox: what leaves the system. A handler's effects are rows, written in its own transaction, so that they exist
+//! exactly if the handler's other writes do. The worker's relay puts due rows on the outbound queue, courier performs
+//! them, and its reports come back through the inbox.
+//!
+//! An effect is performed at least once, and says so to the other side: each carries the same idempotency key however
+//! often it is sent. Deliberately absent: performing them, which is courier's.
+
+mod effect;
+mod message;
+mod relay;
+
+pub use effect::{Body, Effect, HttpRequest, Item, Notification, Text, UnfitEffect};
+pub use message::{Outbound, Report, Result as ReportResult, VERSION, decode, encode};
+pub use relay::{Relayed, record, relay};
+
+use uuid::Uuid;
+
+use crate::{
+    clock,
+    db::{DbError, Session},
+};
+
+const ENQUEUE: &str = "
+    INSERT INTO outbox (id, execution_id, idempotency_key, effect, destination, correlation_id)
+    VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (idempotency_key) DO NOTHING";
+
+/// Stores an effect in the session's transaction. `false` when an effect with this `key` is there already. Without a key
+/// the effect's own new id is its key.
+pub(crate) async fn enqueue(
+    session: &mut Session<'_>,
+    effect: &Effect,
+    key: Option<&str>,
+    execution: Option<Uuid>,
+    correlation_id: &str,
+) -> Result<Option<Uuid>, DbError> {
+    let id = clock::new_id();
+    let own = id.to_string();
+    let key = key.unwrap_or(&own);
+    let stored = serde_json::to_value(effect).map_err(|_| DbError::Unexpected("an effect is not JSON"))?;
+    let destination = effect.destination();
+    let rows = session.execute(ENQUEUE, &[&id, &execution, &key, &stored, &destination, &correlation_id]).await?;
+    Ok((rows == 1).then_some(id))
+}
