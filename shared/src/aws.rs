@@ -16,6 +16,8 @@ use crate::{
 pub struct Services {
     pub secrets: Arc<dyn SecretSource>,
     pub inbox: Inbox,
+    /// Where messages of the inbox go that cannot be handled.
+    pub inbox_dead: Arc<dyn Queue>,
     /// Courier's queue.
     pub outbound: Arc<dyn Queue>,
 }
@@ -31,6 +33,7 @@ impl Services {
         Self {
             secrets: Arc::new(SecretsManager::new(&config)),
             inbox,
+            inbox_dead: Arc::new(Sqs::new(&config, queues.inbox_dead_url.clone())),
             outbound: Arc::new(Sqs::new(&config, queues.outbound_url.clone())),
         }
     }

@@ -14,6 +14,7 @@ pub mod executions;
 pub mod handlers;
 pub mod http;
 pub mod inbox;
+pub mod invocation;
 pub mod migrations;
 pub mod objects;
 pub mod outbox;

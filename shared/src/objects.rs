@@ -59,7 +59,9 @@ impl ObjectStore for S3 {
     fn get<'a>(&'a self, key: &'a str) -> Storing<'a, Vec<u8>> {
         Box::pin(async move {
             let got = self.client.get_object().bucket(&self.bucket).key(key).send().await.map_err(|error| {
-                let missing = error.as_service_error().is_some_and(|error| error.is_no_such_key());
+                let missing = error
+                    .as_service_error()
+                    .is_some_and(aws_sdk_s3::operation::get_object::GetObjectError::is_no_such_key);
                 ObjectError { missing, ..failed(key, "read", chain(&error)) }
             })?;
             let body = got.body.collect().await.map_err(|error| failed(key, "read", chain(&error)))?;

@@ -6,6 +6,7 @@
 mod database;
 mod proxy;
 mod queues;
+pub mod scripted;
 mod secrets;
 mod wire;
 

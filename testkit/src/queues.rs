@@ -29,18 +29,19 @@ impl TestQueues {
         let bucket = format!("test-{unique}");
         s3.create_bucket().bucket(&bucket).send().await.unwrap();
         let mut urls = Vec::new();
-        for name in ["inbox", "outbound"] {
+        for name in ["inbox", "inbox-dead", "outbound"] {
             let made = sqs.create_queue().queue_name(format!("{name}-{unique}")).send().await.unwrap();
             urls.push(made.queue_url.unwrap());
         }
-        let [inbox_url, outbound_url] = urls.try_into().unwrap();
-        Self { sqs, s3, config: QueueConfig { inbox_url, outbound_url, assets_bucket: bucket } }
+        let [inbox_url, inbox_dead_url, outbound_url] = urls.try_into().unwrap();
+        Self { sqs, s3, config: QueueConfig { inbox_url, inbox_dead_url, outbound_url, assets_bucket: bucket } }
     }
 
     /// Variables for [`shared::config::Config::load`].
-    pub fn variables(&self) -> [(&'static str, String); 3] {
+    pub fn variables(&self) -> [(&'static str, String); 4] {
         [
             ("INBOX_QUEUE_URL", self.config.inbox_url.clone()),
+            ("INBOX_DEAD_QUEUE_URL", self.config.inbox_dead_url.clone()),
             ("OUTBOUND_QUEUE_URL", self.config.outbound_url.clone()),
             ("ASSETS_BUCKET", self.config.assets_bucket.clone()),
         ]
@@ -53,6 +54,10 @@ impl TestQueues {
 
     pub async fn outbound(&self) -> Vec<Received> {
         self.receive(&self.config.outbound_url).await
+    }
+
+    pub async fn inbox_dead(&self) -> Vec<Received> {
+        self.receive(&self.config.inbox_dead_url).await
     }
 
     async fn receive(&self, url: &str) -> Vec<Received> {

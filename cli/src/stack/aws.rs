@@ -24,7 +24,7 @@ const INBOX_QUEUE: &str = "solo-os-dev-inbox";
 const OUTBOUND_QUEUE: &str = "solo-os-dev-outbound";
 /// How often a message may be received before it goes to the dead-letter queue, and how long a batch may take. In the
 /// cloud, `template.yaml` says it.
-const INBOX_RECEIVES: u32 = 5;
+const INBOX_RECEIVES: u32 = 500;
 const OUTBOUND_RECEIVES: u32 = 15;
 const VISIBILITY: u32 = 95;
 

@@ -122,6 +122,7 @@ fn environment(backing: &Backing) -> Vec<(&'static str, String)> {
         ("DATABASE_SECRET_ID", aws::APP_LOGIN.into()),
         ("APP_SECRET_ID", aws::APP_SECRET.into()),
         ("INBOX_QUEUE_URL", backing.queues.inbox.clone()),
+        ("INBOX_DEAD_QUEUE_URL", backing.queues.inbox_dead.clone()),
         ("OUTBOUND_QUEUE_URL", backing.queues.outbound.clone()),
         ("ASSETS_BUCKET", aws::ASSETS_BUCKET.into()),
         ("MASTER_DATABASE_URL", without_login(master.user.as_deref().unwrap_or("postgres"))),

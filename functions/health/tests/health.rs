@@ -23,6 +23,7 @@ async fn environment(database: &DatabaseUrl, secrets: &TestSecrets) -> Router {
         ("DATABASE_URL", &database.to_string()),
         ("APP_SECRET_ID", &secrets.id),
         ("INBOX_QUEUE_URL", "http://127.0.0.1/inbox"),
+        ("INBOX_DEAD_QUEUE_URL", "http://127.0.0.1/inbox-dead"),
         ("OUTBOUND_QUEUE_URL", "http://127.0.0.1/outbound"),
         ("ASSETS_BUCKET", "assets"),
     ]);

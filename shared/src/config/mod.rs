@@ -49,6 +49,8 @@ pub struct DatabaseConfig {
 pub struct QueueConfig {
     /// `INBOX_QUEUE_URL`: what `worker` drains.
     pub inbox_url: String,
+    /// `INBOX_DEAD_QUEUE_URL`: where messages of the inbox go that cannot be handled.
+    pub inbox_dead_url: String,
     /// `OUTBOUND_QUEUE_URL`: what `courier` drains.
     pub outbound_url: String,
     /// `ASSETS_BUCKET`: where messages go that are too large for a queue.
@@ -58,9 +60,16 @@ pub struct QueueConfig {
 impl QueueConfig {
     pub fn read(env: &Env, faults: &mut Faults) -> Option<Self> {
         let inbox_url = env.required("INBOX_QUEUE_URL", "the URL of the inbox queue", faults);
+        let dead = "the URL of the inbox's dead-letter queue";
+        let inbox_dead_url = env.required("INBOX_DEAD_QUEUE_URL", dead, faults);
         let outbound_url = env.required("OUTBOUND_QUEUE_URL", "the URL of the outbound queue", faults);
         let assets_bucket = env.required("ASSETS_BUCKET", "the name of the assets bucket", faults);
-        Some(Self { inbox_url: inbox_url?, outbound_url: outbound_url?, assets_bucket: assets_bucket? })
+        Some(Self {
+            inbox_url: inbox_url?,
+            inbox_dead_url: inbox_dead_url?,
+            outbound_url: outbound_url?,
+            assets_bucket: assets_bucket?,
+        })
     }
 }
 
@@ -130,6 +139,7 @@ mod tests {
         ("DATABASE_URL", "postgres://solo_app@127.0.0.1/solo"),
         ("APP_SECRET_ID", "solo-os/test/app"),
         ("INBOX_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/inbox"),
+        ("INBOX_DEAD_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/inbox-dead"),
         ("OUTBOUND_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/outbound"),
         ("ASSETS_BUCKET", "assets"),
     ];
@@ -158,6 +168,7 @@ mod tests {
             ("DATABASE_URL", "postgres://me:s3cret@/solo"),
             ("APP_SECRET_ID", "-"),
             ("INBOX_QUEUE_URL", "-"),
+            ("INBOX_DEAD_QUEUE_URL", "-"),
             ("OUTBOUND_QUEUE_URL", ""),
             ("ASSETS_BUCKET", "-"),
             ("LOG_LEVEL", "verbose"),

@@ -25,7 +25,7 @@ const RELEASE: &str = "
      WHERE (id, fence) IN (SELECT * FROM unnest($1::uuid[], $2::bigint[])) AND status = 'processing' AND started_at IS NULL";
 
 /// The statements of the worker's way of running events.
-pub const WARM: &[&str] = &[DUE, START, super::FINISH];
+pub const WARM: &[&str] = &[super::CLAIM, DUE, START, super::FINISH];
 
 /// An execution that is this runner's, and has not begun.
 #[derive(Clone, Debug)]

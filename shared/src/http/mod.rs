@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
-use crate::clock;
+use crate::{clock, invocation};
 
 pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const LONGEST_CORRELATION_ID: usize = 128;
@@ -117,15 +117,10 @@ fn correlation_id(request: &Request) -> String {
         .map_or_else(|| clock::new_id().to_string(), str::to_owned)
 }
 
-/// What is left of the invocation, by the Lambda context; 30 s at most. cargo-lambda's emulator gives a deadline long
-/// past (600,000 ms after 1970), which Lambda itself never does: that counts as unknown.
+/// What is left of the invocation, by the Lambda context; 30 s at most.
 fn remaining(request: &Request) -> Duration {
     let deadline = request.lambda_context_ref().map_or(0, |context| context.deadline);
-    let now = u64::try_from(clock::now().as_millisecond()).unwrap_or_default();
-    match deadline.saturating_sub(now) {
-        0 => INVOCATION,
-        left => Duration::from_millis(left).min(INVOCATION),
-    }
+    invocation::remaining(deadline, INVOCATION)
 }
 
 fn panicked(_panic: Box<dyn Any + Send>) -> Response {

@@ -11,7 +11,7 @@ mod relay;
 
 pub use effect::{Body, Effect, HttpRequest, Item, Notification, Text, UnfitEffect};
 pub use message::{Outbound, Report, Result as ReportResult, VERSION, decode, encode};
-pub use relay::{Relayed, record, relay};
+pub use relay::{RelayError, Relayed, record, relay};
 
 use uuid::Uuid;
 

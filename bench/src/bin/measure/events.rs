@@ -31,6 +31,7 @@ impl World {
         let url = self.database.app_url();
         vec![
             ("INBOX_QUEUE_URL", self.queues.config.inbox_url.clone()),
+            ("INBOX_DEAD_QUEUE_URL", self.queues.config.inbox_dead_url.clone()),
             ("OUTBOUND_QUEUE_URL", self.queues.config.outbound_url.clone()),
             ("ASSETS_BUCKET", self.queues.config.assets_bucket.clone()),
             ("DATABASE_URL", url.to_string()),

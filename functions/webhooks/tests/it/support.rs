@@ -16,12 +16,10 @@ use shared::{
     clock,
     config::{Config, Env},
     db::DatabaseUrl,
-    events::{Decoded, Envelope, Event, InvalidPayload},
-    handlers::{Context, Handler, HandlerError, Handlers},
     http::layered,
     providers,
 };
-use testkit::{AppSecret, TestDatabase, TestQueues, TestSecrets};
+use testkit::{AppSecret, TestDatabase, TestQueues, TestSecrets, scripted};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 use webhooks::{Environment, router};
@@ -38,7 +36,7 @@ impl World {
         let secret = AppSecret::random();
         let secrets = TestSecrets::create(&secret.json()).await;
         let database = TestDatabase::new().await;
-        database.execute(EFFECTS).await;
+        database.execute(scripted::TABLES).await;
         Self { database, secret, secrets, queues: TestQueues::create().await }
     }
 
@@ -88,7 +86,7 @@ impl World {
 
 pub async fn environment_of(config: Config) -> Router {
     let services = Services::from_env(&config.queues).await;
-    let environment = Environment::new(config, services, handlers()).unwrap();
+    let environment = Environment::new(config, services, scripted::handlers(app::handlers())).unwrap();
     environment.warm_up().await.unwrap();
     layered(router(Arc::new(environment)))
 }
@@ -150,75 +148,4 @@ pub async fn send(environment: &Router, request: Request<Body>) -> Answer {
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     Answer { status: parts.status, headers: parts.headers, body: serde_json::from_slice(&bytes).unwrap_or_default() }
-}
-
-/// Where the scripted handler leaves its mark, and one table that only complains at COMMIT.
-const EFFECTS: &str = "
-    CREATE TABLE effects (execution_id uuid NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp());
-    CREATE TABLE late (id int PRIMARY KEY, of int REFERENCES late DEFERRABLE INITIALLY DEFERRED);
-    GRANT SELECT, INSERT ON effects, late TO solo_app";
-
-fn handlers() -> Handlers {
-    app::handlers().on("stripe", "test.script", Scripted).on("stripe", "test.once", OnlyOnce)
-}
-
-pub struct Script(String);
-
-impl Event for Script {
-    const TYPE: &'static str = "test.script";
-    const VERSION: u16 = 1;
-
-    fn decode(envelope: &Envelope) -> Result<Decoded<Self>, InvalidPayload> {
-        Ok(Decoded::Event(Self(envelope.data["todo"].as_str().unwrap_or_default().to_owned())))
-    }
-}
-
-/// Leaves a mark, then does as it is told.
-struct Scripted;
-
-impl Handler for Scripted {
-    type Event = Script;
-    const NAME: &'static str = "scripted";
-
-    async fn handle(&self, script: Script, context: &mut Context<'_>) -> Result<(), HandlerError> {
-        let id = context.execution_id();
-        context.execute("INSERT INTO effects (execution_id) VALUES ($1)", &[&id]).await?;
-        match script.0.as_str() {
-            "retry" => Err(HandlerError::retry("the other side is busy")),
-            "retry in an hour" => Err(HandlerError::retry_after("asked to wait", Duration::from_hours(1))),
-            "fail" => Err(HandlerError::fail("this can never work")),
-            "panic" => panic!("the handler has a bug"),
-            "hang" => std::future::pending().await,
-            "hang in the database" => Ok(context.query("SELECT pg_sleep(60)", &[]).await.map(drop)?),
-            "hang loudly once" if Env::of_process().optional("SOLO_TEST_VICTIM").is_none() => Ok(()),
-            "hang loudly" | "hang loudly once" => {
-                println!("the handler runs");
-                std::future::pending().await
-            }
-            "swallow a failed statement" => {
-                let _ = context.execute("INSERT INTO late VALUES (1, 1), (1, 1)", &[]).await;
-                Ok(())
-            }
-            "break at commit" => Ok(context.execute("INSERT INTO late VALUES (1, 2)", &[]).await.map(drop)?),
-            "read everything" => Ok(context.query("SELECT * FROM effects", &[]).await.map(drop)?),
-            "take 400 ms" => {
-                tokio::time::sleep(Duration::from_millis(400)).await;
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Must not be rerun after a crash.
-struct OnlyOnce;
-
-impl Handler for OnlyOnce {
-    type Event = Script;
-    const NAME: &'static str = "only_once";
-    const RERUN_AFTER_CRASH: bool = false;
-
-    async fn handle(&self, script: Script, context: &mut Context<'_>) -> Result<(), HandlerError> {
-        Scripted.handle(script, context).await
-    }
 }

@@ -1,4 +1,4 @@
--- Alerts with news that no silence covers, the worst first, then the oldest. 100 fit well into one message; the others
+-- Alerts with news that no silence covers, the worst first, then the oldest. 50 fit well into one message; the others
 -- follow with the next.
 SELECT a.id, a.key, a.severity, a.message, a.occurrences, a.raised_at, a.last_raised_at, a.pending_since,
        a.resolved_at IS NOT NULL AS resolved
@@ -9,4 +9,4 @@ SELECT a.id, a.key, a.severity, a.message, a.occurrences, a.raised_at, a.last_ra
         WHERE s.until > now()
           AND a.key LIKE replace(replace(replace(replace(s.pattern, '\', '\\'), '%', '\%'), '_', '\_'), '*', '%'))
  ORDER BY array_position('{critical,warning,info}'::text[], a.severity), a.pending_since, a.id
- LIMIT 100
+ LIMIT 50

@@ -12,8 +12,7 @@ taken AS (
            finished_at = CASE WHEN o.relays < $2 THEN NULL ELSE now() END,
            last_error = CASE WHEN o.relays < $2 THEN o.last_error
                              ELSE COALESCE(o.last_error, 'nothing was heard of it after it was put on the queue') END
-      FROM due
-     WHERE o.id = due.id
+     WHERE o.id = ANY (ARRAY(SELECT id FROM due))
     RETURNING o.id, o.status, o.effect, o.idempotency_key, o.correlation_id, o.destination, o.last_error, o.created_at
 )
 SELECT id, status, effect, idempotency_key, correlation_id,

@@ -1,0 +1,9 @@
+//! The worker on a real database and real queues.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod alerts;
+mod inbox;
+mod outbox;
+mod retries;
+mod support;
+mod sweep;
