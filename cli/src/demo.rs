@@ -5,13 +5,14 @@ mod scenario;
 
 use std::process::ExitCode;
 
+use axum::http::StatusCode;
 use owo_colors::OwoColorize as _;
 use secrecy::ExposeSecret as _;
 use shared::db::{Credentials, connect_for_maintenance};
 
 use crate::{
     project::Project,
-    stack::{self, Backing, DatabasePlan, Durability, Functions, Keys, RunDirectory, Watch},
+    stack::{self, Backing, DatabasePlan, Durability, Functions, Keys, Receiver, RunDirectory, Watch},
     stage::Stage,
     ui,
 };
@@ -42,7 +43,14 @@ async fn play(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCo
     let plan =
         DatabasePlan { data: directory.path.join("postgres"), durability: Durability::Full, name: Some(name.clone()) };
     let logs = directory.path.join("logs");
-    let backing = Backing::start(project, logs.clone(), Keys::random()?, plan).await?;
+    let backing = Backing::start(
+        project,
+        logs.clone(),
+        Keys::random()?,
+        plan,
+        Receiver::start(|_| StatusCode::NO_CONTENT).await?,
+    )
+    .await?;
     let port = stack::choose_port(arguments.port, 0)?;
     let functions = Functions::start(project, &backing, port, Watch::Ignore, Some(logs.join("functions.log"))).await?;
 

@@ -1,18 +1,25 @@
 //! `solo dev`: the whole stack on this machine, until Ctrl-C.
 
-use std::{fs, process::ExitCode};
+use std::{fs, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use axum::http::StatusCode;
+use owo_colors::OwoColorize as _;
 use secrecy::ExposeSecret as _;
 
 use crate::{
     project::{Project, write_private},
-    stack::{self, Backing, DatabasePlan, Durability, Functions, Keys, RunDirectory, Watch},
+    stack::{
+        self, Backing, DatabasePlan, Durability, Emulator, Functions, Keys, Pump, Received, Receiver, RunDirectory,
+        Watch,
+    },
     stage, ui,
 };
 
 /// The port that is taken when it is free.
 const USUAL_PORT: u16 = 9000;
+/// How often the worker's tick fires, as in the cloud.
+const TICK: Duration = Duration::from_mins(1);
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -42,9 +49,11 @@ async fn serve(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitC
     let marks = Marks::new(project);
     let keys = Keys::kept_in(&dev.join("keys.json"))?;
     let plan = DatabasePlan { data: directory.path.join("postgres"), durability: Durability::Full, name: None };
-    let mut backing = Backing::start(project, dev.join("logs"), keys, plan).await?;
+    let receiver = Receiver::start(show_alert).await?;
+    let mut backing = Backing::start(project, dev.join("logs"), keys, plan, receiver).await?;
     write_private(&dev.join("env"), &environment_file(&backing, port))?;
     let mut functions = Functions::start(project, &backing, port, Watch::Reload, None).await?;
+    let _pump = Pump::start(&backing, &Arc::new(Emulator::new(&functions.url)?), TICK, 1);
     fs::write(marks.ready(), &functions.url).context(".dev/ready cannot be written")?;
     greet(&functions.url);
     tokio::select! {
@@ -67,6 +76,13 @@ fn greet(url: &str) {
     println!(
         "  Code that you change is rebuilt and reloaded. Ctrl-C stops everything; the database is kept in .dev.\n"
     );
+}
+
+/// What a channel would have told the founder.
+fn show_alert(received: &Received) -> StatusCode {
+    let title = received.body.get("title").and_then(serde_json::Value::as_str);
+    anstream::eprintln!("{} {}", "alert:".yellow().bold(), title.unwrap_or("a message without a title"));
+    StatusCode::NO_CONTENT
 }
 
 /// `.dev/env`, for scripts: `set -a; . .dev/env`.

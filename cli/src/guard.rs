@@ -19,7 +19,7 @@ use nix::{
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The signal that asks the program to stop: INT or TERM.
+    /// The signal that asks the program to stop: INT, TERM, or KILL, which does not ask.
     #[arg(long, default_value = "TERM")]
     stop: StopSignal,
     /// Seconds until it is killed.
@@ -40,6 +40,8 @@ pub enum StopSignal {
     Int,
     #[value(name = "TERM")]
     Term,
+    #[value(name = "KILL")]
+    Kill,
 }
 
 impl StopSignal {
@@ -47,6 +49,7 @@ impl StopSignal {
         match self {
             Self::Int => "INT",
             Self::Term => "TERM",
+            Self::Kill => "KILL",
         }
     }
 
@@ -54,6 +57,7 @@ impl StopSignal {
         match self {
             Self::Int => Signal::SIGINT,
             Self::Term => Signal::SIGTERM,
+            Self::Kill => Signal::SIGKILL,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `solo`: everything a founder does by hand, in one command.
 
+mod chaos;
 mod demo;
 mod dev;
 mod env;
@@ -38,6 +39,8 @@ enum Command {
     /// Check the environment.
     #[command(subcommand)]
     Env(env::Command),
+    /// Kill, restart and cut everything under load, and check that nothing is lost or done twice.
+    Chaos(chaos::Arguments),
     /// Run a command with a throw-away database and cloud emulator beside it (the tests run like this).
     TestStack(test_stack::Arguments),
     /// Run a program and stop it when standard input closes. Used by the other commands.
@@ -65,6 +68,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Send(arguments) => send::run(arguments).await,
         Command::Executions(command) => executions::run(command).await,
         Command::Env(command) => env::run(&command),
+        Command::Chaos(arguments) => chaos::run(arguments).await,
         Command::TestStack(arguments) => test_stack::run(arguments).await,
         Command::Guard(arguments) => Ok(guard::run(&arguments)),
     }

@@ -3,12 +3,13 @@
 use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Context as _;
+use axum::http::StatusCode;
 use secrecy::ExposeSecret as _;
 use tokio::process::Command;
 
 use crate::{
     project::Project,
-    stack::{self, Backing, DatabasePlan, Durability, Keys, RunDirectory},
+    stack::{self, Backing, DatabasePlan, Durability, Keys, Receiver, RunDirectory},
     ui,
 };
 
@@ -41,7 +42,14 @@ async fn run_beside(project: &Project, arguments: &Arguments) -> anyhow::Result<
     let template = format!("{prefix}template");
     let durability = if arguments.durable { Durability::Full } else { Durability::None };
     let plan = DatabasePlan { data: directory.path.join("postgres"), durability, name: Some(template.clone()) };
-    let mut backing = Backing::start(project, directory.path.join("logs"), Keys::random()?, plan).await?;
+    let mut backing = Backing::start(
+        project,
+        directory.path.join("logs"),
+        Keys::random()?,
+        plan,
+        Receiver::start(|_| StatusCode::NO_CONTENT).await?,
+    )
+    .await?;
 
     let server = backing.database.with_database("postgres");
     let password = server.password.as_ref().map_or("", |password| password.expose_secret());

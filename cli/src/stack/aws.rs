@@ -9,7 +9,7 @@ use serde_json::json;
 use shared::db::DatabaseUrl;
 
 use super::{
-    Keys, ports,
+    Keys, Receiver, ports,
     process::{Plan, Process},
 };
 use crate::{guard::StopSignal, project::Project, ui::Step};
@@ -82,13 +82,20 @@ pub const UNSET: &[&str] =
     &["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_USE_FIPS_ENDPOINT", "AWS_DEFAULT_REGION"];
 
 /// Makes the secrets, the bucket and the queues.
-pub async fn provision(endpoint: &str, keys: &Keys, master: &DatabaseUrl) -> anyhow::Result<Queues> {
+pub async fn provision(
+    endpoint: &str,
+    keys: &Keys,
+    master: &DatabaseUrl,
+    receiver: &Receiver,
+) -> anyhow::Result<Queues> {
     let step = Step::start("Secrets, bucket, queues");
     let config = sdk_config(endpoint);
     let app_secret = json!({
         "STRIPE_WEBHOOK_SECRET": keys.stripe_webhook_secret.expose_secret(),
         "EVENTS_TOKEN": keys.events_token.expose_secret(),
         "HEALTH_TOKEN": keys.health_token.expose_secret(),
+        "OPS_URL": receiver.url("ops"),
+        "OPS_DIGEST_URL": receiver.url("ops-digest"),
     });
     let login = |user: &str, password: &str| json!({"username": user, "password": password});
     let master_user = master.user.as_deref().unwrap_or("postgres");

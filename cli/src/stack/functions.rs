@@ -113,7 +113,7 @@ async fn wait_until_ready(process: &mut Process, url: &str) -> anyhow::Result<()
 }
 
 /// What the functions find in their environment; in the cloud, `template.yaml` says it.
-fn environment(backing: &Backing) -> Vec<(&'static str, String)> {
+pub fn environment(backing: &Backing) -> Vec<(&'static str, String)> {
     let master = &backing.database;
     let without_login = |user: &str| master.with_user(user, None).to_string();
     let mut all = aws::environment(&backing.aws_endpoint);
@@ -125,6 +125,8 @@ fn environment(backing: &Backing) -> Vec<(&'static str, String)> {
         ("INBOX_DEAD_QUEUE_URL", backing.queues.inbox_dead.clone()),
         ("OUTBOUND_QUEUE_URL", backing.queues.outbound.clone()),
         ("ASSETS_BUCKET", aws::ASSETS_BUCKET.into()),
+        // The local receiver of alerts is on the loopback address.
+        ("COURIER_ALLOW_LOOPBACK", "true".into()),
         ("MASTER_DATABASE_URL", without_login(master.user.as_deref().unwrap_or("postgres"))),
         ("MASTER_SECRET_ID", aws::MASTER_LOGIN.into()),
         ("APP_LOGIN_SECRET_ID", aws::APP_LOGIN.into()),

@@ -7,13 +7,18 @@ mod keys;
 mod ports;
 mod postgres;
 mod process;
+mod pump;
+mod receiver;
 
-pub use aws::{ASSETS_BUCKET, environment as aws_environment};
+pub use aws::{ASSETS_BUCKET, environment as aws_environment, sdk_config};
 pub use directory::RunDirectory;
-pub use functions::{Functions, Watch};
+pub use functions::{Functions, Watch, environment as function_environment};
 pub use keys::Keys;
 pub use ports::choose as choose_port;
-pub use postgres::Durability;
+pub use postgres::{Durability, Shutdown};
+pub use process::{Plan, Process};
+pub use pump::{Emulator, Invoke, Invoking, Pump};
+pub use receiver::{Received, Receiver};
 
 use std::path::PathBuf;
 
@@ -26,16 +31,19 @@ use shared::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{project::Project, ui::Step};
-use postgres::Postgres;
-use process::Process;
+pub use postgres::Postgres;
 
 /// A database that is migrated, and an AWS emulator that has what the functions expect. Dropping it stops both.
 pub struct Backing {
-    processes: Vec<Process>,
+    emulator: Process,
+    /// None when the server is someone else's.
+    postgres: Option<Postgres>,
     /// As the server's master user.
     pub database: DatabaseUrl,
     pub aws_endpoint: String,
     pub queues: aws::Queues,
+    /// Where alerts are sent to.
+    pub receiver: Receiver,
     pub keys: Keys,
 }
 
@@ -50,27 +58,46 @@ pub struct DatabasePlan {
 
 impl Backing {
     /// Starts what is not there already. With `DATABASE_URL` in the environment that server is used.
-    pub async fn start(project: &Project, logs: PathBuf, keys: Keys, plan: DatabasePlan) -> anyhow::Result<Self> {
+    pub async fn start(
+        project: &Project,
+        logs: PathBuf,
+        keys: Keys,
+        plan: DatabasePlan,
+        receiver: Receiver,
+    ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&logs).with_context(|| format!("{} cannot be made", logs.display()))?;
         let emulator = aws::start(project, logs.join("aws.log"));
         let database = start_database(project, logs.join("postgres.log"), &keys, plan);
-        let ((aws_process, aws_endpoint), (postgres, database)) = tokio::try_join!(emulator, database)?;
-        let queues = aws::provision(&aws_endpoint, &keys, &database).await?;
-        let processes = [Some(aws_process), postgres].into_iter().flatten().collect();
-        Ok(Self { processes, database, aws_endpoint, queues, keys })
+        let ((emulator, aws_endpoint), (postgres, database)) = tokio::try_join!(emulator, database)?;
+        let queues = aws::provision(&aws_endpoint, &keys, &database, &receiver).await?;
+        Ok(Self { emulator, postgres, database, aws_endpoint, queues, receiver, keys })
     }
 
     /// Waits until one of the servers ends, which it should not.
     pub async fn broken(&mut self) -> anyhow::Error {
-        let ends = self.processes.iter_mut().map(|process| Box::pin(process.ended()));
-        futures_util::future::select_all(ends).await.0
+        let postgres = async {
+            match &mut self.postgres {
+                Some(postgres) => postgres.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            error = self.emulator.ended() => error,
+            error = postgres => error,
+        }
+    }
+
+    /// The embedded server, to stop it and start it again.
+    pub fn postgres(&mut self) -> Option<&mut Postgres> {
+        self.postgres.as_mut()
     }
 }
 
 impl Drop for Backing {
     fn drop(&mut self) {
-        // All at once; each is waited for when the list is dropped.
-        self.processes.iter_mut().for_each(Process::ask_to_stop);
+        // Both at once; each is waited for when it is dropped.
+        self.emulator.ask_to_stop();
+        self.postgres.iter_mut().for_each(Postgres::ask_to_stop);
     }
 }
 
@@ -79,8 +106,8 @@ async fn start_database(
     log: PathBuf,
     keys: &Keys,
     plan: DatabasePlan,
-) -> anyhow::Result<(Option<Process>, DatabaseUrl)> {
-    let (process, server) = match Env::of_process().optional("DATABASE_URL") {
+) -> anyhow::Result<(Option<Postgres>, DatabaseUrl)> {
+    let (postgres, server) = match Env::of_process().optional("DATABASE_URL") {
         Some(text) => {
             let url = DatabaseUrl::parse(&text).map_err(|fault| anyhow::anyhow!("DATABASE_URL {fault}"))?;
             (None, url)
@@ -89,10 +116,11 @@ async fn start_database(
             let step = Step::start("PostgreSQL");
             let server = Postgres::start(project, &plan.data, log, &keys.postgres_password, plan.durability).await?;
             step.done(&format!("on 127.0.0.1:{}", server.url.port));
-            (Some(server.process), server.url)
+            let url = server.url.clone();
+            (Some(server), url)
         }
     };
-    let name = plan.name.or_else(|| process.is_some().then(|| "solo".to_owned()));
+    let name = plan.name.or_else(|| postgres.is_some().then(|| "solo".to_owned()));
     let database = match name {
         None => server,
         Some(name) => {
@@ -104,7 +132,7 @@ async fn start_database(
     let passwords = Passwords { app: Some(keys.app_password.clone()), reader: Some(keys.reader_password.clone()) };
     let done = migrate(database.clone(), Credentials::Url, &passwords).await?;
     step.done(&format!("{} applied, schema version {}", done.applied.len(), done.schema_version));
-    Ok((process, database))
+    Ok((postgres, database))
 }
 
 async fn create_database(server: &DatabaseUrl, name: &str) -> anyhow::Result<()> {

@@ -25,9 +25,29 @@ const MAJOR: &str = "18";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
 pub struct Postgres {
-    pub process: Process,
+    process: Option<Process>,
+    /// How it is started, again and again.
+    server: Server,
     /// As its superuser.
     pub url: DatabaseUrl,
+}
+
+struct Server {
+    bin: PathBuf,
+    data: PathBuf,
+    log: PathBuf,
+    port: u16,
+    user: Option<(u32, u32)>,
+    durability: Durability,
+}
+
+/// How the server is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shutdown {
+    /// Rolls back, disconnects everyone, writes a checkpoint.
+    Fast,
+    /// As if it had crashed: it recovers when it starts again.
+    Immediate,
 }
 
 /// How careful the server is with what it is given.
@@ -58,39 +78,76 @@ impl Postgres {
         let port = ports::free()?;
         let url = DatabaseUrl::parse(&format!("postgres://postgres@127.0.0.1:{port}/postgres"))?
             .with_user("postgres", Some(password.clone()));
-        let mut process = Process::start(plan(&bin, data, log, port, user, durability))?;
+        let server = Server { bin, data: data.to_owned(), log, port, user, durability };
+        let mut postgres = Self { process: None, server, url };
+        postgres.start_again().await?;
+        Ok(postgres)
+    }
+
+    /// Stops the server and waits until it is gone.
+    pub fn stop(&mut self, how: Shutdown) -> anyhow::Result<()> {
+        if how == Shutdown::Immediate {
+            let file = self.server.data.join("postmaster.pid");
+            let text = fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+            let id = text.lines().next().unwrap_or_default().trim().parse().context("postmaster.pid has no number")?;
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGQUIT)?;
+        }
+        self.process = None;
+        Ok(())
+    }
+
+    /// Starts it on the same data and the same port.
+    pub async fn start_again(&mut self) -> anyhow::Result<()> {
+        let url = self.url.clone();
+        let mut process = Process::start(self.server.plan())?;
         process.wait_until(READY_WITHIN, || answers(&url)).await?;
-        Ok(Self { process, url })
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Asks it to stop, without waiting. Dropping it waits.
+    pub fn ask_to_stop(&mut self) {
+        self.process.iter_mut().for_each(Process::ask_to_stop);
+    }
+
+    /// Waits for it to end by itself.
+    pub async fn ended(&mut self) -> anyhow::Error {
+        match &mut self.process {
+            Some(process) => process.ended().await,
+            None => std::future::pending().await,
+        }
     }
 }
 
-fn plan(bin: &Path, data: &Path, log: PathBuf, port: u16, user: Option<(u32, u32)>, durability: Durability) -> Plan {
-    // TCP on the loopback address only: a socket's path would have to be short, and a clone's may not be.
-    let mut settings = vec![
-        format!("port={port}"),
-        "listen_addresses=127.0.0.1".into(),
-        "unix_socket_directories=".into(),
-        "max_connections=300".into(),
-        "timezone=UTC".into(),
-    ];
-    if durability == Durability::None {
-        settings.extend(["fsync=off", "full_page_writes=off"].map(String::from));
-    }
-    let mut arguments: Vec<OsString> = vec!["-D".into(), data.into()];
-    for setting in settings {
-        arguments.extend(["-c".into(), setting.into()]);
-    }
-    Plan {
-        name: "PostgreSQL",
-        program: bin.join("postgres"),
-        arguments,
-        directory: data.to_owned(),
-        environment: Vec::new(),
-        unset: &[],
-        // A fast shutdown: roll back, disconnect, write a checkpoint. TERM would wait for every client.
-        stop: StopSignal::Int,
-        user,
-        log: Some(log),
+impl Server {
+    fn plan(&self) -> Plan {
+        // TCP on the loopback address only: a socket's path would have to be short, and a clone's may not be.
+        let mut settings = vec![
+            format!("port={}", self.port),
+            "listen_addresses=127.0.0.1".into(),
+            "unix_socket_directories=".into(),
+            "max_connections=300".into(),
+            "timezone=UTC".into(),
+        ];
+        if self.durability == Durability::None {
+            settings.extend(["fsync=off", "full_page_writes=off"].map(String::from));
+        }
+        let mut arguments: Vec<OsString> = vec!["-D".into(), self.data.clone().into()];
+        for setting in settings {
+            arguments.extend(["-c".into(), setting.into()]);
+        }
+        Plan {
+            name: "PostgreSQL",
+            program: self.bin.join("postgres"),
+            arguments,
+            directory: self.data.clone(),
+            environment: Vec::new(),
+            unset: &[],
+            // A fast shutdown: roll back, disconnect, write a checkpoint. TERM would wait for every client.
+            stop: StopSignal::Int,
+            user: self.user,
+            log: Some(self.log.clone()),
+        }
     }
 }
 

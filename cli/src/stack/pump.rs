@@ -1,0 +1,129 @@
+//! What the cloud does between queues, schedules and functions: hands over batches, takes off what was done, leaves the
+//! rest to come again after its visibility timeout, and fires the tick every minute.
+//!
+//! As Lambda's event source mapping does it (<https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>), without its scaling.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use serde_json::{Value, json};
+use tokio::{
+    task::JoinSet,
+    time::{MissedTickBehavior, interval, sleep},
+};
+
+use super::{Backing, aws};
+
+/// How long a poll waits for messages, in seconds.
+const POLL_SECONDS: i32 = 2;
+/// After a failure of the queue or of the function.
+const REST: Duration = Duration::from_secs(1);
+/// Longer than any function may run.
+const INVOCATION_WITHIN: Duration = Duration::from_mins(3);
+
+/// What an invocation returns: the function's answer; none when it failed, or is not there.
+pub type Invoking<'i> = Pin<Box<dyn Future<Output = Option<Value>> + Send + 'i>>;
+
+/// Something that runs functions.
+pub trait Invoke: Send + Sync + 'static {
+    fn invoke<'i>(&'i self, function: &'i str, event: Value) -> Invoking<'i>;
+}
+
+/// The functions of `solo dev`, behind the emulator.
+pub struct Emulator {
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Emulator {
+    pub fn new(url: &str) -> anyhow::Result<Self> {
+        let client = reqwest::Client::builder().timeout(INVOCATION_WITHIN).build()?;
+        Ok(Self { client, url: url.to_owned() })
+    }
+}
+
+impl Invoke for Emulator {
+    fn invoke<'i>(&'i self, function: &'i str, event: Value) -> Invoking<'i> {
+        Box::pin(async move {
+            let url = format!("{}/2015-03-31/functions/{function}/invocations", self.url);
+            let answer = self.client.post(url).json(&event).send().await.ok()?;
+            let answer = answer.error_for_status().ok()?.json::<Value>().await.ok()?;
+            answer.get("errorType").is_none().then_some(answer)
+        })
+    }
+}
+
+/// Pumps until it is dropped. What was handed over and not taken off comes again, as it would in the cloud.
+pub struct Pump {
+    _tasks: JoinSet<()>,
+}
+
+impl Pump {
+    /// `tick` is how often the worker's tick fires: every minute in the cloud. `batches`: how many of each queue at once.
+    pub fn start(backing: &Backing, functions: &Arc<impl Invoke>, tick: Duration, batches: usize) -> Self {
+        let sqs = aws_sdk_sqs::Client::new(&aws::sdk_config(&backing.aws_endpoint));
+        let mut tasks = JoinSet::new();
+        let queues = &backing.queues;
+        for (queue, function) in [(&queues.inbox, "worker"), (&queues.outbound, "courier")] {
+            for _ in 0..batches {
+                let (sqs, queue, functions) = (sqs.clone(), queue.clone(), Arc::clone(functions));
+                tasks.spawn(async move {
+                    loop {
+                        hand_over(&sqs, &queue, &*functions, function).await;
+                    }
+                });
+            }
+        }
+        let functions = Arc::clone(functions);
+        tasks.spawn(async move {
+            let mut times = interval(tick);
+            times.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            loop {
+                times.tick().await;
+                let _ = functions.invoke("worker", json!({"job": "tick"})).await;
+            }
+        });
+        Self { _tasks: tasks }
+    }
+}
+
+/// One batch, if there is one.
+async fn hand_over(sqs: &aws_sdk_sqs::Client, queue: &str, functions: &impl Invoke, function: &str) {
+    let request = sqs.receive_message().queue_url(queue).max_number_of_messages(10);
+    let request =
+        request.wait_time_seconds(POLL_SECONDS).message_system_attribute_names(MessageSystemAttributeName::All);
+    let messages = match request.send().await {
+        Ok(received) => received.messages.unwrap_or_default(),
+        // The emulator is stopping, or busy.
+        Err(_) => return sleep(REST).await,
+    };
+    if messages.is_empty() {
+        return;
+    }
+    let records: Vec<Value> = messages.iter().map(|message| record(queue, message)).collect();
+    let Some(answer) = functions.invoke(function, json!({"Records": records})).await else {
+        return sleep(REST).await;
+    };
+    let failures = answer["batchItemFailures"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let failed: Vec<&str> = failures.iter().filter_map(|failure| failure["itemIdentifier"].as_str()).collect();
+    for message in &messages {
+        let done = message.message_id.as_deref().is_some_and(|id| !failed.contains(&id));
+        if let (true, Some(receipt)) = (done, &message.receipt_handle) {
+            let _ = sqs.delete_message().queue_url(queue).receipt_handle(receipt).send().await;
+        }
+    }
+}
+
+/// As Lambda hands it over.
+fn record(queue: &str, message: &Message) -> Value {
+    let attributes = message.attributes.iter().flatten();
+    let attributes: serde_json::Map<String, Value> =
+        attributes.map(|(name, value)| (name.as_str().to_owned(), Value::from(value.as_str()))).collect();
+    let name = queue.rsplit('/').next().unwrap_or_default();
+    json!({
+        "messageId": message.message_id, "receiptHandle": message.receipt_handle, "body": message.body,
+        "attributes": attributes, "messageAttributes": {}, "md5OfBody": message.md5_of_body,
+        "eventSource": "aws:sqs", "eventSourceARN": format!("arn:aws:sqs:{}:123456789012:{name}", aws::REGION),
+        "awsRegion": aws::REGION,
+    })
+}
