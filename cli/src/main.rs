@@ -6,6 +6,7 @@ mod env;
 mod executions;
 mod guard;
 mod project;
+mod schemas;
 mod send;
 mod stack;
 mod stage;
@@ -35,6 +36,8 @@ enum Command {
     /// List and show executions: what came in, and what became of it.
     #[command(subcommand)]
     Executions(executions::Command),
+    /// Write the JSON Schemas of the first-party event types to docs/events.
+    Schemas,
     /// Check the environment.
     #[command(subcommand)]
     Env(env::Command),
@@ -64,6 +67,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => demo::run(&arguments).await,
         Command::Send(arguments) => send::run(arguments).await,
         Command::Executions(command) => executions::run(command).await,
+        Command::Schemas => schemas::run(),
         Command::Env(command) => env::run(&command),
         Command::TestStack(arguments) => test_stack::run(arguments).await,
         Command::Guard(arguments) => Ok(guard::run(&arguments)),

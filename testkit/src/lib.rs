@@ -1,15 +1,18 @@
-//! What the tests share: a fresh database each, secrets in the emulator, a proxy that counts and breaks connections.
+//! What the tests share: a fresh database each, secrets in the emulator, a proxy that counts and breaks connections,
+//! published schemas.
 //!
 //! The servers are real and come from `solo test-stack` (`make test`). Only tests depend on this crate.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 mod database;
 mod proxy;
+mod schema;
 mod secrets;
 mod wire;
 
 pub use database::TestDatabase;
 pub use proxy::Proxy;
+pub use schema::Schema;
 pub use secrets::{AppSecret, TestSecrets};
 
 use shared::config::Env;

@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
+use serde_path_to_error::{Path, Segment};
+
+use super::form::escape;
 
 /// One field that does not fit: a JSON pointer (RFC 6901) into the body, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -49,6 +52,19 @@ impl fmt::Display for InvalidPayload {
 }
 
 impl std::error::Error for InvalidPayload {}
+
+/// The JSON pointer to where `serde` found a fault.
+pub(super) fn pointer(path: &Path) -> String {
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => pointer.push_str(&format!("/{}", escape(key))),
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    pointer
+}
 
 /// A JSON object being read.
 pub struct Fields<'v> {
