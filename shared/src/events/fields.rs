@@ -93,10 +93,11 @@ impl<'v> Fields<'v> {
     pub fn optional<T: DeserializeOwned>(&mut self, name: &str) -> Option<Option<T>> {
         match self.object.get(name) {
             None | Some(Value::Null) => Some(None),
-            Some(value) => match T::deserialize(value) {
+            Some(value) => match serde_path_to_error::deserialize(value) {
                 Ok(value) => Some(Some(value)),
                 Err(error) => {
-                    self.errors.push(FieldError::new(name, &error.to_string()));
+                    let field = format!("/{name}{}", pointer(error.path()));
+                    self.errors.push(FieldError { field, detail: error.into_inner().to_string() });
                     None
                 }
             },

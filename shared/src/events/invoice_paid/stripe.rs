@@ -14,12 +14,14 @@ const STRIPE_IDS: Uuid = Uuid::from_u128(0x5f1c_3a52_9e0b_4c6e_8d57_2b64_90c1_7a
 pub(super) fn read(data: &Value, occurred_at: Option<Timestamp>) -> Result<Decoded<InvoicePaid>, InvalidPayload> {
     let mut fields = Fields::of(data.get("object").unwrap_or(&Value::Null))?;
     let invoice: Option<String> = fields.required("id");
-    let customer = fields.required("customer").and_then(expanded_id);
+    let customer: Option<Value> = fields.required("customer");
     let paid: Option<i64> = fields.required("amount_paid");
     let currency: Option<Currency> = fields.required("currency");
     let lines: Option<Value> = fields.required("lines");
     let transitions: Option<Option<Value>> = fields.optional("status_transitions");
-    if customer.is_none() {
+    let given = customer.is_some();
+    let customer = customer.and_then(expanded_id);
+    if given && customer.is_none() {
         fields.reject("customer", "is neither an id nor a customer");
     }
     if paid.is_some_and(|paid| paid != 0 && Cents::new(paid).is_none()) {
