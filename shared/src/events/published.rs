@@ -2,8 +2,6 @@
 //!
 //! The files are in `docs/events`; `make schemas` renews them, and a test fails when they are not current.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -12,7 +10,7 @@ use super::Contract;
 
 /// The example in a schema must not change from one run to the next: its id, and its time (2026-11-22T10:00:00Z).
 const EXAMPLE_ID: Uuid = Uuid::from_u128(0x0192_f0c1_2345_7abc_8def_0123_4567_89ab);
-const EXAMPLE_SECOND: i64 = 1_795_341_600;
+const EXAMPLE_TIME: Timestamp = Timestamp::constant(1_795_341_600, 0);
 
 /// A type that clients of `POST /events` may send. Made of the handlers' registrations: see [`crate::handlers::Handlers`].
 #[derive(Clone, Debug)]
@@ -32,8 +30,7 @@ impl EventType {
     pub fn document(&self, version: &Contract) -> serde_json::Result<(String, String)> {
         let mut schema = version.schema();
         schema["title"] = Value::from(format!("{}, version {}", self.name, version.number));
-        schema["examples"] =
-            json!([version.sample(EXAMPLE_ID, Timestamp::from_second(EXAMPLE_SECOND).unwrap_or_default())?]);
+        schema["examples"] = json!([version.sample(EXAMPLE_ID, EXAMPLE_TIME)?]);
         if version.deprecation.is_some() {
             schema["deprecated"] = Value::from(true);
         }
@@ -44,20 +41,20 @@ impl EventType {
 
 /// All of it as a table in Markdown, for the index.
 pub fn index(types: &[EventType]) -> String {
-    let mut table = String::from("| type | version | | schema |\n|---|---|---|---|\n");
-    for event_type in types {
-        let newest = event_type.newest().map(|version| version.number);
-        for version in &event_type.versions {
-            let state = match version.deprecation {
-                Some(deprecation) => format!("deprecated since {}, until {}", deprecation.since, deprecation.until),
-                None if Some(version.number) == newest => "newest".to_owned(),
-                None => "taken".to_owned(),
-            };
-            let file = file_name(event_type.name, version.number);
-            let _ = writeln!(table, "| `{}` | {} | {state} | [{file}]({file}) |", event_type.name, version.number);
-        }
-    }
-    table
+    let rows = types.iter().flat_map(|event_type| event_type.versions.iter().map(|version| row(event_type, version)));
+    let head = "| type | version | | schema |\n|---|---|---|---|\n".to_owned();
+    std::iter::once(head).chain(rows).collect()
+}
+
+fn row(event_type: &EventType, version: &Contract) -> String {
+    let newest = event_type.newest().map(|newest| newest.number);
+    let state = match version.deprecation {
+        Some(deprecation) => format!("deprecated since {}, until {}", deprecation.since, deprecation.until),
+        None if newest == Some(version.number) => "newest".to_owned(),
+        None => "taken".to_owned(),
+    };
+    let file = file_name(event_type.name, version.number);
+    format!("| `{}` | {} | {state} | [{file}]({file}) |\n", event_type.name, version.number)
 }
 
 fn file_name(event_type: &str, version: u16) -> String {

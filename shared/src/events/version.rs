@@ -73,7 +73,7 @@ impl Contract {
     }
 }
 
-/// The number of the newest version. A list that is not in ascending order does not compile.
+/// The number of the newest version, 1 if there is none. A list that is not in ascending order does not compile.
 pub(super) const fn newest<E>(versions: &[Version<E>]) -> u16 {
     let (mut newest, mut index) = (0, 0);
     while index < versions.len() {
@@ -86,8 +86,7 @@ pub(super) const fn newest<E>(versions: &[Version<E>]) -> u16 {
 
 /// What clients may send of the type `E`, oldest first.
 pub(crate) fn contracts<E: Event>() -> Vec<Contract> {
-    // Naming the constant has its order checked.
-    let _newest = E::VERSION;
+    const { assert!(newest(E::VERSIONS) > 0) };
     E::VERSIONS.iter().map(|version| version.contract).collect()
 }
 
