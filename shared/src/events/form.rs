@@ -24,7 +24,7 @@ pub(super) fn read<F: Form>(data: &Value) -> Result<F, InvalidPayload> {
     let mut mended = data.clone();
     let mut errors: Vec<FieldError> = Vec::new();
     while errors.len() < MOST {
-        let fault = array_for_object(&mended, &sample, String::new()).or_else(|| attempt::<F>(&mended).err());
+        let fault = other_shape(&mended, &sample, String::new()).or_else(|| attempt::<F>(&mended).err());
         let Some(fault) = fault.filter(|fault| errors.iter().all(|known| known.field != fault.field)) else { break };
         let more = mend(&mut mended, &sample, &fault.field);
         errors.push(fault);
@@ -46,20 +46,24 @@ fn attempt<F: Form>(data: &Value) -> Result<F, FieldError> {
             None => FieldError { field: at, detail: detail.chars().take(LONGEST_DETAIL).collect() },
         }
     })?;
-    // `Deserialize` takes an array for a struct; JSON Schema does not.
+    // `Deserialize` takes an array for a struct and `{"name": null}` for an enum's name; JSON Schema does not.
     let again = serde_json::to_value(&form).map_err(|error| FieldError::new("", &error.to_string()))?;
-    array_for_object(data, &again, String::new()).map_or(Ok(form), Err)
+    other_shape(data, &again, String::new()).map_or(Ok(form), Err)
 }
 
-/// Where `data` has an array and `right` an object. The one item of a sample's array stands for all.
-fn array_for_object(data: &Value, right: &Value, at: String) -> Option<FieldError> {
+/// Where `data` has another shape than `right`, as far as `Deserialize` does not mind. The one item of a sample's array
+/// stands for all.
+fn other_shape(data: &Value, right: &Value, at: String) -> Option<FieldError> {
     match (data, right) {
         (Value::Array(_), Value::Object(_)) => Some(FieldError { field: at, detail: "must be an object".to_owned() }),
-        (Value::Object(data), Value::Object(right)) => right
-            .iter()
-            .find_map(|(name, right)| array_for_object(data.get(name)?, right, format!("{at}/{}", escape(name)))),
+        (Value::Object(_), Value::String(_)) => Some(FieldError { field: at, detail: "must be text".to_owned() }),
+        (Value::Object(data), Value::Object(right)) => right.iter().find_map(|(name, right)| {
+            let at = format!("{at}/{}", escape(name));
+            other_shape(data.get(name)?, right, at)
+        }),
         (Value::Array(data), Value::Array(right)) => data.iter().enumerate().find_map(|(index, data)| {
-            array_for_object(data, right.get(index).or(right.first())?, format!("{at}/{index}"))
+            let right = right.get(index).or(right.first())?;
+            other_shape(data, right, format!("{at}/{index}"))
         }),
         _ => None,
     }

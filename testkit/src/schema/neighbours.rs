@@ -1,4 +1,7 @@
 //! Values near a schema: most members fit it, some are just outside, a few are anything at all.
+//!
+//! What `schemars` writes for structs, lists, options, enums and our own scalars is followed (definitions must not refer to
+//! themselves); all else is taken for anything.
 
 use proptest::{collection::vec, prelude::*, strategy::Union, string::string_regex};
 use serde_json::{Map, Number, Value, json};
@@ -6,32 +9,41 @@ use serde_json::{Map, Number, Value, json};
 use super::Schema;
 
 impl Schema {
-    /// Values that fit the schema or nearly do. What it says of objects, arrays, strings with a pattern, integers, booleans
-    /// and enumerations is followed; all else is taken for anything.
+    /// Values that fit the schema or nearly do.
     pub fn neighbours(&self) -> BoxedStrategy<Value> {
-        prop_oneof![19 => near(&self.json), 1 => anything()].boxed()
+        prop_oneof![19 => near(&self.json, &self.json), 1 => anything()].boxed()
     }
 }
 
-fn near(schema: &Value) -> BoxedStrategy<Value> {
-    if let Some(values) = schema["enum"].as_array() {
-        return proptest::sample::select(values.clone()).boxed();
+fn near(schema: &Value, root: &Value) -> BoxedStrategy<Value> {
+    if let Some(definition) = schema["$ref"].as_str().and_then(|place| root.pointer(place.strip_prefix('#')?)) {
+        return near(definition, root);
+    }
+    if let Some(choices) = schema["anyOf"].as_array().or(schema["oneOf"].as_array()) {
+        return Union::new(choices.iter().map(|choice| near(choice, root))).boxed();
+    }
+    let values = schema["enum"].as_array().cloned().or(schema.get("const").map(|value| vec![value.clone()]));
+    if let Some(values) = values {
+        let named = |value: Value| value.as_str().map_or(Value::Null, |name| json!({name: null}));
+        let fitting = proptest::sample::select(values);
+        return prop_oneof![30 => fitting.clone(), 1 => fitting.prop_map(named)].boxed();
     }
     let kinds = match &schema["type"] {
         Value::String(kind) => vec![kind.as_str()],
         Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
         _ => return anything(),
     };
-    Union::new(kinds.into_iter().map(|kind| near_kind(kind, schema))).boxed()
+    Union::new(kinds.into_iter().map(|kind| near_kind(kind, schema, root))).boxed()
 }
 
-fn near_kind(kind: &str, schema: &Value) -> BoxedStrategy<Value> {
+fn near_kind(kind: &str, schema: &Value, root: &Value) -> BoxedStrategy<Value> {
     match kind {
-        "object" if schema["properties"].is_object() => object(schema),
+        "object" if schema["properties"].is_object() => object(schema, root),
         "object" => {
-            vec(("[a-z\u{0}/~]{0,3}", anything()), 0..3).prop_map(|members| members.into_iter().collect()).boxed()
+            let members = vec(("[a-z\u{0}/~]{0,3}", anything()), 0..3);
+            members.prop_map(|members| members.into_iter().collect()).boxed()
         }
-        "array" => vec(near_member(&schema["items"]), 0..3).prop_map(Value::from).boxed(),
+        "array" => vec(near_member(&schema["items"], root), 0..3).prop_map(Value::from).boxed(),
         "string" => text(schema),
         "integer" => integer(schema),
         "boolean" => any::<bool>().prop_map(Value::from).boxed(),
@@ -40,12 +52,12 @@ fn near_kind(kind: &str, schema: &Value) -> BoxedStrategy<Value> {
     }
 }
 
-fn near_member(schema: &Value) -> BoxedStrategy<Value> {
-    prop_oneof![30 => near(schema), 1 => anything()].boxed()
+fn near_member(schema: &Value, root: &Value) -> BoxedStrategy<Value> {
+    prop_oneof![30 => near(schema, root), 1 => anything()].boxed()
 }
 
 /// Each member is there, or now and then is not; an unknown one joins them sometimes.
-fn object(schema: &Value) -> BoxedStrategy<Value> {
+fn object(schema: &Value, root: &Value) -> BoxedStrategy<Value> {
     let properties = schema["properties"].as_object().cloned().unwrap_or_default();
     let mut object = Just(Map::new()).boxed();
     for (name, schema) in properties {
@@ -56,7 +68,7 @@ fn object(schema: &Value) -> BoxedStrategy<Value> {
             }
             object
         };
-        object = (object, there, Just(name), near_member(&schema)).prop_map(join).boxed();
+        object = (object, there, Just(name), near_member(&schema, root)).prop_map(join).boxed();
     }
     let unknown = proptest::option::weighted(0.1, ("[a-z]{1,8}", anything()));
     let join = |(mut object, unknown): (Map<_, _>, Option<(String, Value)>)| {

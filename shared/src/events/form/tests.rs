@@ -15,6 +15,13 @@ struct Order {
     #[serde(rename = "a/b~c")]
     odd: bool,
     note: Option<String>,
+    kind: Option<Kind>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Gift,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -25,7 +32,14 @@ struct Line {
 impl Form for Order {
     fn sample(_: Uuid, _: jiff::Timestamp) -> Self {
         let price = Money { cents: Cents::SAMPLE, currency: Currency::EUR };
-        Self { name: "n".into(), total: price, lines: vec![Line { price }], odd: true, note: Some("n".into()) }
+        Self {
+            name: "n".into(),
+            total: price,
+            lines: vec![Line { price }],
+            odd: true,
+            note: Some("n".into()),
+            kind: Some(Kind::Gift),
+        }
     }
 }
 
@@ -66,6 +80,9 @@ fn an_array_is_no_object() {
     let mut found = faults(&order);
     found.sort_unstable();
     assert_eq!(found, ["/lines/0", "/total"]);
+    let mut order = good();
+    order["kind"] = json!({"gift": null});
+    assert_eq!(faults(&order), ["/kind"], "what `Deserialize` would take for the name");
     for data in [json!(["n", [1, "EUR"], [], true, null]), json!([]), json!(null), json!("n")] {
         assert_eq!(faults(&data), [""], "{data}");
     }
