@@ -84,31 +84,32 @@ impl Event for Subscription {
             fields.reject("items/data/0/quantity", "is negative");
         }
         let price = first.and_then(|item| item.price.as_ref()).map(|price| price.id.clone());
-        let ends = items.iter().flat_map(|items| &items.data).filter_map(|item| item.current_period_end);
-        let end = ends.min().or(period_end.flatten());
+        let end = items.as_ref().and_then(Items::period_end).or(period_end.flatten());
         let current_period_end = end.and_then(|seconds| Timestamp::from_second(seconds).ok()).filter(is_storable);
         if end.is_some() && current_period_end.is_none() {
             fields.reject("current_period_end", "is no time");
         }
-        let subscription = fields.finish(|| {
-            let cancel_at_period_end = cancel_at_period_end?.unwrap_or(false);
-            Some((id?, customer?, status?, cancel_at_period_end))
-        });
-        let (id, customer, status, cancel_at_period_end) = subscription?;
         let without_time = || InvalidPayload::of(FieldError::new("", "the event has no time (created) to order it by"));
         let changed_at = envelope.occurred_at.ok_or_else(without_time)?;
-        let subscription = Self {
-            id,
-            customer,
-            status,
-            price,
-            quantity,
-            current_period_end,
-            cancel_at_period_end,
-            change,
-            changed_at,
-        };
-        Ok(Decoded::Event(subscription))
+        fields.finish(|| {
+            Some(Decoded::Event(Self {
+                id: id?,
+                customer: customer?,
+                status: status?,
+                price,
+                quantity,
+                current_period_end,
+                cancel_at_period_end: cancel_at_period_end?.unwrap_or(false),
+                change,
+                changed_at,
+            }))
+        })
+    }
+}
+
+impl Items {
+    fn period_end(&self) -> Option<i64> {
+        self.data.iter().filter_map(|item| item.current_period_end).min()
     }
 }
 
