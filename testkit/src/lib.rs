@@ -1,4 +1,5 @@
-//! What the tests share: a fresh database each, secrets in the emulator, a proxy that counts and breaks connections.
+//! What the tests share: a fresh database each, secrets in the emulator, a proxy that counts and breaks connections,
+//! published schemas.
 //!
 //! The servers are real and come from `solo test-stack` (`make test`). Only tests depend on this crate.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
@@ -6,6 +7,7 @@
 mod database;
 mod proxy;
 mod queues;
+mod schema;
 pub mod scripted;
 mod secrets;
 mod wire;
@@ -13,6 +15,7 @@ mod wire;
 pub use database::TestDatabase;
 pub use proxy::Proxy;
 pub use queues::{Received, TestQueues};
+pub use schema::Schema;
 pub use secrets::{AppSecret, TestSecrets};
 
 use shared::config::Env;

@@ -23,12 +23,12 @@ impl Handler for RecordPayment {
             .execute(
                 INSERT,
                 &[
-                    &invoice.id,
-                    &invoice.customer_id,
-                    &invoice.amount_cents,
-                    &invoice.currency.as_str(),
-                    &invoice.paid_at,
-                    &Json(&invoice.metadata),
+                    &invoice.id.0,
+                    &invoice.customer_id.0,
+                    &invoice.amount.cents.get(),
+                    &invoice.amount.currency.as_str(),
+                    &invoice.paid_at.0,
+                    &Json(&invoice.metadata.unwrap_or_default()),
                     &execution_id,
                 ],
             )

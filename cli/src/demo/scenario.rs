@@ -79,10 +79,10 @@ impl Played {
 pub async fn play(stage: &Stage, database: &Client) -> anyhow::Result<Vec<Played>> {
     let (stripe, events) = (Sender::find("stripe")?, Sender::find("events")?);
     let bodies: Vec<(Body, Vec<u8>)> = vec![
-        (Body::Invoice, stripe.sample("invoice.paid")),
-        (Body::ForgedInvoice, stripe.sample("invoice.paid")),
-        (Body::Customer, stripe.sample("customer.created")),
-        (Body::Own, events.sample("invoice.paid")),
+        (Body::Invoice, stripe.sample("invoice.paid")?),
+        (Body::ForgedInvoice, stripe.sample("invoice.paid")?),
+        (Body::Customer, stripe.sample("customer.created")?),
+        (Body::Own, events.sample("invoice.paid")?),
     ];
     let mut played = Vec::new();
     for case in CASES {

@@ -7,7 +7,7 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-use super::{Decoded, FIRST_PARTY, FieldError, Fields, InvalidPayload, fingerprint};
+use super::{Decoded, FIRST_PARTY, FieldError, Fields, InvalidPayload, fields::pointer, fingerprint};
 
 /// The longest idempotency key and the longest event type, in bytes. Stripe's and Shopify's ids have about 30.
 pub const MAX_KEY: usize = 255;
@@ -115,9 +115,8 @@ impl Envelope {
             return Err(self.unsupported_version(version));
         }
         serde_path_to_error::deserialize(&self.data).map(Decoded::Event).map_err(|error| {
-            let path = error.path().to_string().replace('.', "/");
-            let field = if path == "?" || path == "/" { String::new() } else { path };
-            InvalidPayload::of(FieldError::new(&field, &error.into_inner().to_string()))
+            let field = pointer(error.path());
+            InvalidPayload::of(FieldError { field, detail: error.into_inner().to_string() })
         })
     }
 

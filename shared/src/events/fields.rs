@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
+use serde_path_to_error::{Path, Segment};
+
+use super::form::escape;
 
 /// One field that does not fit: a JSON pointer (RFC 6901) into the body, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,6 +53,17 @@ impl fmt::Display for InvalidPayload {
 
 impl std::error::Error for InvalidPayload {}
 
+/// The JSON pointer to where `serde` found a fault.
+pub(super) fn pointer(path: &Path) -> String {
+    path.iter()
+        .filter_map(|segment| match segment {
+            Segment::Seq { index } => Some(format!("/{index}")),
+            Segment::Map { key } => Some(format!("/{}", escape(key))),
+            Segment::Enum { .. } | Segment::Unknown => None,
+        })
+        .collect()
+}
+
 /// A JSON object being read.
 pub struct Fields<'v> {
     object: &'v Map<String, Value>,
@@ -77,10 +91,11 @@ impl<'v> Fields<'v> {
     pub fn optional<T: DeserializeOwned>(&mut self, name: &str) -> Option<Option<T>> {
         match self.object.get(name) {
             None | Some(Value::Null) => Some(None),
-            Some(value) => match T::deserialize(value) {
+            Some(value) => match serde_path_to_error::deserialize(value) {
                 Ok(value) => Some(Some(value)),
                 Err(error) => {
-                    self.errors.push(FieldError::new(name, &error.to_string()));
+                    let field = format!("/{name}{}", pointer(error.path()));
+                    self.errors.push(FieldError { field, detail: error.into_inner().to_string() });
                     None
                 }
             },

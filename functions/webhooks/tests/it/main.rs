@@ -10,3 +10,4 @@ mod gateway;
 mod oracle;
 mod outages;
 mod support;
+mod versions;
