@@ -6,17 +6,47 @@
 pub mod events;
 pub mod handlers;
 
-use shared::{events::FIRST_PARTY, handlers::Handlers};
+use shared::{
+    config::{Env, Fault, Faults},
+    events::FIRST_PARTY,
+    handlers::Handlers,
+};
+use url::Url;
 
 use handlers::{RecordPayment, RecordPush, TrackSubscription};
 
-/// Which handler takes which events, by their source (a provider's name, or `FIRST_PARTY` for `POST /events`) and type.
+/// What your handlers read from the environment: here, so that a mistake in it stops the start and not a handler.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// `PAYMENTS_WEBHOOK_URL`: who is told of each payment. Nobody unless it is set.
+    pub payments_webhook: Option<Url>,
+}
+
+impl Settings {
+    pub fn load(env: &Env) -> Result<Self, Faults> {
+        let mut faults = Faults::default();
+        let payments_webhook: Option<Url> = env.parsed("PAYMENTS_WEBHOOK_URL", "an https URL", &mut faults);
+        if payments_webhook.as_ref().is_some_and(|url| !matches!(url.scheme(), "https" | "http")) {
+            faults.push(Fault::new("PAYMENTS_WEBHOOK_URL", "is not a web address").hint("set it to an https URL"));
+        }
+        faults.into_result(Self { payments_webhook })
+    }
+
+    /// Which handler takes which events, by their source (a provider's name, or `FIRST_PARTY` for `POST /events`) and
+    /// type.
+    pub fn handlers(self) -> Handlers {
+        let record_payment = RecordPayment { tell: self.payments_webhook };
+        Handlers::new()
+            .on(FIRST_PARTY, "invoice.paid", record_payment.clone())
+            .on("github", "push", RecordPush)
+            .on("stripe", "customer.subscription.created", TrackSubscription)
+            .on("stripe", "customer.subscription.deleted", TrackSubscription)
+            .on("stripe", "customer.subscription.updated", TrackSubscription)
+            .on("stripe", "invoice.paid", record_payment)
+    }
+}
+
+/// The handlers as they are without any setting.
 pub fn handlers() -> Handlers {
-    Handlers::new()
-        .on(FIRST_PARTY, "invoice.paid", RecordPayment)
-        .on("github", "push", RecordPush)
-        .on("stripe", "customer.subscription.created", TrackSubscription)
-        .on("stripe", "customer.subscription.deleted", TrackSubscription)
-        .on("stripe", "customer.subscription.updated", TrackSubscription)
-        .on("stripe", "invoice.paid", RecordPayment)
+    Settings::default().handlers()
 }

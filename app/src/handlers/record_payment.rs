@@ -1,13 +1,21 @@
 //! `invoice.paid` -> a row in `payments`, one an invoice.
 
+use serde_json::json;
 use shared::{
     events::InvoicePaid,
     handlers::{Context, Handler, HandlerError},
+    outbox::HttpRequest,
 };
 use tokio_postgres::types::Json;
+use url::Url;
 
-/// Records what a customer paid. The same invoice, heard of by another event, changes nothing.
-pub struct RecordPayment;
+/// Records what a customer paid, and tells `tell` of it. The same invoice, heard of by another event, changes nothing.
+#[derive(Clone, Debug, Default)]
+pub struct RecordPayment {
+    /// Gets `{"invoice_id", "customer_id", "amount_cents", "currency"}` for each payment, once. (At least once over the
+    /// network: always under the same `Idempotency-Key`.)
+    pub tell: Option<Url>,
+}
 
 impl Handler for RecordPayment {
     type Event = InvoicePaid;
@@ -33,6 +41,14 @@ impl Handler for RecordPayment {
                 ],
             )
             .await?;
+        if let Some(url) = &self.tell {
+            let payment = json!({
+                "invoice_id": invoice.id, "customer_id": invoice.customer_id, "amount_cents": invoice.amount.cents.get(),
+                "currency": invoice.amount.currency.as_str(),
+            });
+            let key = format!("payment:{}", invoice.id.0);
+            context.send_once(&key, HttpRequest::post(url.clone(), payment)).await?;
+        }
         Ok(())
     }
 }

@@ -113,7 +113,7 @@ impl Environment {
         let runner = Runner { database: &self.database, retry: self.config.retry, deadline };
         // A server that accepts bytes and says nothing more would otherwise hold the invocation until it is killed.
         let delivered = timeout_at(deadline, runner.deliver(event, as_)).await;
-        delivered.unwrap_or(Err(DbError::Unexpected("the database did not answer in time")))
+        delivered.unwrap_or_else(|_| Err(DbError::silent()))
     }
 
     async fn queue(&self, event: &Envelope) -> Result<Delivered, Problem> {

@@ -15,7 +15,7 @@ use shared::{
     outbox,
     runner::Runner,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
 
 use crate::{Ticked, Worker, lanes::HANDLER_TIME};
@@ -125,7 +125,8 @@ impl Worker {
             let Some(record) = next else { return };
             let time_left = deadline.saturating_duration_since(Instant::now()) >= HANDLER_TIME;
             let done = time_left && !out_of_reach && {
-                let handled = self.handle(database, &record).await;
+                let handled = timeout(HANDLER_TIME, self.handle(database, &record)).await;
+                let handled = handled.unwrap_or_else(|_| Err(DbError::silent().into()));
                 out_of_reach = matches!(&handled, Err(Trouble::Database(error)) if error.is_unreachable());
                 match handled {
                     Ok(wake) => {

@@ -8,7 +8,10 @@ use shared::{
     executions::{self, Due},
     runner::{Runner, State},
 };
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
 use tracing::Instrument as _;
 
 use crate::Worker;
@@ -63,7 +66,9 @@ impl Worker {
             let Some(due) = self.next(database, waiting, deadline).await? else { return Ok(()) };
             let runner = Runner { database, retry: self.config.retry, deadline: Instant::now() + HANDLER_TIME };
             let span = tracing::info_span!("retry", correlation_id = due.correlation_id(), execution_id = %due.id);
-            let outcome = runner.resume(&due, &self.handlers).instrument(span).await?;
+            // A server that accepts bytes and says nothing more would otherwise hold the lane until it is killed.
+            let resumed = timeout(HANDLER_TIME, runner.resume(&due, &self.handlers).instrument(span)).await;
+            let outcome = resumed.unwrap_or_else(|_| Err(DbError::silent()))?;
             let Ok(mut ran) = ran.lock() else { return Ok(()) };
             match outcome.map(|outcome| outcome.state) {
                 Some(State::Completed | State::AlreadyCompleted | State::Ignored) => ran.completed += 1,

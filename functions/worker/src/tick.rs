@@ -6,7 +6,7 @@ use shared::{
     db::{DbError, Session},
     executions, outbox,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::Worker;
 
@@ -32,7 +32,7 @@ pub struct Ticked {
 impl Worker {
     /// Does everything that is due, and stops early rather than being killed.
     pub async fn tick(&self, deadline: Instant) -> Result<Ticked, DbError> {
-        let ticked = self.tick_once(deadline).await;
+        let ticked = timeout_at(deadline, self.tick_once(deadline)).await.unwrap_or_else(|_| Err(DbError::silent()));
         match &ticked {
             Ok(done) if *done != Ticked::default() => tracing::info!(
                 swept = done.swept,

@@ -21,6 +21,11 @@ pub enum DbError {
 }
 
 impl DbError {
+    /// The server took what was sent, and did not answer within the caller's time.
+    pub fn silent() -> Self {
+        Self::Unreachable("it did not answer in time".into())
+    }
+
     pub(crate) fn is_division_by_zero(&self) -> bool {
         matches!(self, Self::Statement(error) if error.code() == Some(&SqlState::DIVISION_BY_ZERO))
     }
