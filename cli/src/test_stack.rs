@@ -41,7 +41,8 @@ async fn run_beside(project: &Project, arguments: &Arguments) -> anyhow::Result<
     let template = format!("{prefix}template");
     let durability = if arguments.durable { Durability::Full } else { Durability::None };
     let plan = DatabasePlan { data: directory.path.join("postgres"), durability, name: Some(template.clone()) };
-    let mut backing = Backing::start(project, directory.path.join("logs"), Keys::random()?, plan).await?;
+    let mut backing =
+        Backing::start(project, directory.path.join("logs"), Keys::random(&project.solo_toml()?)?, plan).await?;
 
     let server = backing.database.with_database("postgres");
     let password = server.password.as_ref().map_or("", |password| password.expose_secret());

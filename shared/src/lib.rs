@@ -14,6 +14,7 @@ pub mod handlers;
 pub mod http;
 pub mod migrations;
 pub mod providers;
+mod replays;
 pub mod retry;
 pub mod runner;
 pub mod secrets;

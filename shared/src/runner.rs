@@ -17,6 +17,7 @@ use crate::{
     events::Envelope,
     executions::{self, Claim, Existing, Failed, Failure, Owned, Settled, Status, Terms},
     handlers::{Context, HandlerError, Job, Ready, Resolution},
+    replays,
     retry::RetryPolicy,
 };
 
@@ -87,6 +88,9 @@ impl Runner<'_> {
         match executions::claim(&mut session, event, job.name(), terms).await? {
             Claim::Owned(owned) => {
                 tracing::Span::current().record("execution_id", tracing::field::display(owned.id));
+                if owned.fence == 1 {
+                    replays::flag(&mut session, event, owned.id).await;
+                }
                 self.attempt(session, event, owned, job).await
             }
             Claim::Existing(existing) => duplicate(session, event, existing, Some(terms)).await,
@@ -100,6 +104,7 @@ impl Runner<'_> {
             Claim::Owned(owned) => owned.id,
         };
         tracing::Span::current().record("execution_id", tracing::field::display(id));
+        replays::flag(&mut session, event, id).await;
         Ok(match as_ {
             Settled::Unhandled => {
                 tracing::info!("stored; no handler takes it");

@@ -10,7 +10,7 @@ mod wire;
 
 pub use database::TestDatabase;
 pub use proxy::Proxy;
-pub use secrets::{AppSecret, TestSecrets};
+pub use secrets::{AppSecret, TestSecrets, random_bytes};
 
 use shared::config::Env;
 

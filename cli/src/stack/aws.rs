@@ -70,11 +70,13 @@ pub const UNSET: &[&str] =
 pub async fn provision(endpoint: &str, keys: &Keys, master: &DatabaseUrl) -> anyhow::Result<()> {
     let step = Step::start("Secrets, bucket, queue");
     let config = sdk_config(endpoint);
-    let app_secret = json!({
-        "STRIPE_WEBHOOK_SECRET": keys.stripe_webhook_secret.expose_secret(),
+    let mut app_secret = json!({
         "EVENTS_TOKEN": keys.events_token.expose_secret(),
         "HEALTH_TOKEN": keys.health_token.expose_secret(),
     });
+    for (name, secret) in keys.webhook_secrets() {
+        app_secret[name] = json!(secret);
+    }
     let login = |user: &str, password: &str| json!({"username": user, "password": password});
     let master_user = master.user.as_deref().unwrap_or("postgres");
     let master_password = master.password.as_ref().map_or("", |password| password.expose_secret());

@@ -36,10 +36,12 @@ pub struct Environment {
 
 impl Environment {
     pub fn new(config: Config, source: Arc<dyn SecretSource>, handlers: Handlers) -> Result<Self, ConnectError> {
+        let file = config.file.clone();
+        let check = move |name: &str, secret: &_| file.check_secret(name, secret);
         let login = Credentials::new(config.database.secret_id.clone(), &source);
         Ok(Self {
             database: Database::new(config.database.url.clone(), login, executions::WARM)?,
-            secrets: Secrets::new(source, config.app_secret_id.clone()),
+            secrets: Secrets::new(source, config.app_secret_id.clone()).checked(check),
             handlers,
             limiter: ClientLimiter::new(&config.file.limits),
             config,

@@ -4,10 +4,12 @@
 mod env;
 mod fault;
 mod file;
+mod provider;
 
 pub use env::Env;
 pub use fault::{Fault, Faults};
-pub use file::{Limits, OnFailure, ProviderConfig, SoloToml};
+pub use file::{Limits, SoloToml};
+pub use provider::{Mode, OnFailure, ProviderConfig};
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod answers;
+mod conformance;
 mod counting;
 mod crashes;
 mod exactly_once;
@@ -9,4 +10,6 @@ mod failures;
 mod gateway;
 mod oracle;
 mod outages;
+mod replays;
+mod senders;
 mod support;
