@@ -46,7 +46,7 @@ async fn play(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCo
     let backing = Backing::start(
         project,
         logs.clone(),
-        Keys::random()?,
+        Keys::random(&project.solo_toml()?)?,
         plan,
         Receiver::start(|_| StatusCode::NO_CONTENT).await?,
     )
@@ -57,7 +57,7 @@ async fn play(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCo
     let stage = Stage::of(stage_values(&backing, &functions))?;
     let database = connect_for_maintenance(backing.database.clone(), Credentials::Url).await?;
     ui::heading("Sending events");
-    let results = scenario::play(&stage, &database).await?;
+    let results = scenario::play(&stage, &database, &project.solo_toml()?).await?;
     println!("{}", checks::table_of_events(&results));
     let payments = checks::payments(&database).await?;
     ui::heading("The payments table");
@@ -81,11 +81,7 @@ async fn play(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCo
 
 fn stage_values(backing: &Backing, functions: &Functions) -> std::collections::BTreeMap<String, String> {
     let keys = &backing.keys;
-    [
-        ("API_URL", functions.url.clone()),
-        ("STRIPE_WEBHOOK_SECRET", keys.stripe_webhook_secret.expose_secret().to_owned()),
-        ("EVENTS_TOKEN", keys.events_token.expose_secret().to_owned()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into()
+    let tokens = [("API_URL", functions.url.clone()), ("EVENTS_TOKEN", keys.events_token.expose_secret().to_owned())];
+    let tokens = tokens.into_iter().map(|(name, value)| (name.to_owned(), value));
+    tokens.chain(keys.webhook_secrets().map(|(name, secret)| (name, secret.to_owned()))).collect()
 }

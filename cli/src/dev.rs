@@ -47,7 +47,7 @@ async fn serve(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitC
     let dev = project.dev_dir();
     fs::create_dir_all(&dev)?;
     let marks = Marks::new(project);
-    let keys = Keys::kept_in(&dev.join("keys.json"))?;
+    let keys = Keys::kept_in(&dev.join("keys.json"), &project.solo_toml()?)?;
     let plan = DatabasePlan { data: directory.path.join("postgres"), durability: Durability::Full, name: None };
     let receiver = Receiver::start(show_alert).await?;
     let mut backing = Backing::start(project, dev.join("logs"), keys, plan, receiver).await?;
@@ -64,7 +64,7 @@ async fn serve(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitC
 
 fn greet(url: &str) {
     ui::heading("Ready.");
-    println!("  POST {url}/webhooks/stripe   signed webhooks");
+    println!("  POST {url}/webhooks/<name>   signed webhooks of the providers that solo.toml switches on");
     println!("  POST {url}/events            your own events");
     println!("  GET  {url}/health            and /health/live, /health/ready\n");
     println!("  Try, in another terminal:");
@@ -98,7 +98,6 @@ fn environment_file(backing: &Backing, port: u16) -> String {
         ("DATABASE_URL", url(backing.database.user.as_deref().unwrap_or("postgres"), master)),
         ("APP_DATABASE_URL", url("solo_app", keys.app_password.expose_secret())),
         ("READER_DATABASE_URL", url("solo_reader", keys.reader_password.expose_secret())),
-        ("STRIPE_WEBHOOK_SECRET", keys.stripe_webhook_secret.expose_secret().to_owned()),
         ("EVENTS_TOKEN", keys.events_token.expose_secret().to_owned()),
         ("HEALTH_TOKEN", keys.health_token.expose_secret().to_owned()),
     ];
@@ -110,6 +109,8 @@ fn environment_file(backing: &Backing, port: u16) -> String {
         ("ASSETS_BUCKET", stack::ASSETS_BUCKET.into()),
     ]);
     lines.extend(stack::aws_environment(&backing.aws_endpoint));
+    let mut lines: Vec<_> = lines.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    lines.extend(keys.webhook_secrets().map(|(name, secret)| (name, secret.to_owned())));
     stage::write_lines(&lines)
 }
 

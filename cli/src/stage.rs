@@ -80,8 +80,8 @@ impl Stage {
 }
 
 /// `NAME=value` lines that a shell can source; a value is quoted only when it has to be.
-pub fn write_lines(pairs: &[(&str, String)]) -> String {
-    let lines: Vec<_> = pairs.iter().map(|(name, value)| format!("{name}={}", quote(value))).collect();
+pub fn write_lines<N: AsRef<str>>(pairs: &[(N, String)]) -> String {
+    let lines: Vec<_> = pairs.iter().map(|(name, value)| format!("{}={}", name.as_ref(), quote(value))).collect();
     lines.join("\n") + "\n"
 }
 

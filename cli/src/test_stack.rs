@@ -45,7 +45,7 @@ async fn run_beside(project: &Project, arguments: &Arguments) -> anyhow::Result<
     let mut backing = Backing::start(
         project,
         directory.path.join("logs"),
-        Keys::random()?,
+        Keys::random(&project.solo_toml()?)?,
         plan,
         Receiver::start(|_| StatusCode::NO_CONTENT).await?,
     )

@@ -49,6 +49,8 @@ pub struct QueuedEvent {
     pub schema_version: u16,
     pub occurred_at: Option<Timestamp>,
     pub correlation_id: String,
+    /// See [`Envelope::signs_id`].
+    pub signs_id: bool,
     /// The whole body, as a text: JSON inside of flattened JSON would lose its large numbers.
     pub payload: String,
 }
@@ -139,6 +141,7 @@ impl From<&Envelope> for QueuedEvent {
             schema_version: event.version,
             occurred_at: event.occurred_at,
             correlation_id: event.correlation_id.clone(),
+            signs_id: event.signs_id,
             payload: event.payload.get().to_owned(),
         }
     }
@@ -147,8 +150,9 @@ impl From<&Envelope> for QueuedEvent {
 impl QueuedEvent {
     /// The envelope that it was made of.
     pub fn envelope(&self) -> Result<Envelope, InboxError> {
-        restore(&self.source, &self.key, &self.event_type, self.schema_version, &self.payload)
-            .map(|event| event.at(self.occurred_at).correlated(&self.correlation_id))
+        let event = restore(&self.source, &self.key, &self.event_type, self.schema_version, &self.payload)?;
+        let event = event.at(self.occurred_at).correlated(&self.correlation_id);
+        Ok(if self.signs_id { event } else { event.with_unsigned_id() })
     }
 }
 

@@ -20,6 +20,7 @@ pub mod objects;
 pub mod outbox;
 pub mod providers;
 pub mod queue;
+mod replays;
 pub mod retry;
 pub mod runner;
 pub mod secrets;

@@ -17,6 +17,7 @@ use crate::{
     events::Envelope,
     executions::{self, Claim, Due, Existing, Failed, Failure, Owned, Settled, Status, Terms},
     handlers::{Context, HandlerError, Handlers, Job, Ready, Resolution},
+    replays,
     retry::RetryPolicy,
 };
 
@@ -89,6 +90,9 @@ impl Runner<'_> {
         match executions::claim(&mut session, event, job.name(), terms).await? {
             Claim::Owned(owned) => {
                 tracing::Span::current().record("execution_id", tracing::field::display(owned.id));
+                if owned.fence == 1 {
+                    replays::flag(&mut session, event, owned.id).await;
+                }
                 session.begin().await?;
                 self.attempt(session, event, owned, job).await
             }
@@ -124,6 +128,7 @@ impl Runner<'_> {
             Claim::Owned(owned) => owned.id,
         };
         tracing::Span::current().record("execution_id", tracing::field::display(id));
+        replays::flag(&mut session, event, id).await;
         Ok(match as_ {
             Settled::Unhandled => {
                 tracing::info!("stored; no handler takes it");

@@ -38,6 +38,9 @@ pub enum SecretsError {
     Invalid(Faults),
 }
 
+/// What is wrong with a secret of that name, without quoting it.
+pub type Check = dyn Fn(&str, &SecretString) -> Result<(), String> + Send + Sync;
+
 /// A future that a trait object can return.
 pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<SecretString, SecretsError>> + Send + 'a>>;
 
@@ -104,8 +107,14 @@ pub struct AppSecrets {
 }
 
 impl AppSecrets {
-    /// Refuses anything but the form above, and any secret shorter than 32 characters. All faults are listed.
+    /// Refuses anything but the form above, any secret shorter than 32 characters, and white space around one, which is
+    /// never part of it and comes from pasting. All faults are listed.
     pub fn parse(text: &SecretString) -> Result<Self, Faults> {
+        Self::parse_checked(text, &|_, _| Ok(()))
+    }
+
+    /// The same, and refuses what `check` does not like about the secret of a name.
+    pub fn parse_checked(text: &SecretString, check: &Check) -> Result<Self, Faults> {
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum OneOrMany {
@@ -124,10 +133,9 @@ impl AppSecrets {
                 OneOrMany::Many(many) => many,
             };
             for (index, secret) in list.iter().enumerate() {
-                let length = secret.expose_secret().len();
-                if length < SHORTEST {
+                let problem = problem_of(secret).or_else(|| check(&name, secret).err());
+                if let Some(problem) = problem {
                     let which = if list.len() > 1 { format!("{name}[{index}]") } else { name.clone() };
-                    let problem = format!("has {length} characters; a secret needs at least {SHORTEST}");
                     faults.push(Fault::new(&which, &problem));
                 }
             }
@@ -138,7 +146,7 @@ impl AppSecrets {
 
     /// Every active secret of a webhook provider, newest first; `STRIPE_WEBHOOK_SECRET` for `stripe`.
     pub fn webhook(&self, provider: &str) -> &[SecretString] {
-        self.named(&format!("{}_WEBHOOK_SECRET", provider.to_ascii_uppercase()))
+        self.named(&webhook_secret(provider))
     }
 
     /// The bearer tokens that may post to `/events`.
@@ -154,6 +162,20 @@ impl AppSecrets {
     fn named(&self, name: &str) -> &[SecretString] {
         self.values.get(name).map_or(&[], Vec::as_slice)
     }
+}
+
+/// The name of a webhook provider's secret: `STRIPE_WEBHOOK_SECRET` for `stripe`.
+pub fn webhook_secret(provider: &str) -> String {
+    format!("{}_WEBHOOK_SECRET", provider.to_ascii_uppercase())
+}
+
+fn problem_of(secret: &SecretString) -> Option<String> {
+    let text = secret.expose_secret();
+    if text.trim() != text {
+        return Some("is blank, or has white space around it".into());
+    }
+    let length = text.len();
+    (length < SHORTEST).then(|| format!("has {length} characters; a secret needs at least {SHORTEST}"))
 }
 
 impl fmt::Debug for AppSecrets {
@@ -176,6 +198,7 @@ pub struct Secrets {
     source: Arc<dyn SecretSource>,
     id: String,
     refresh: Refresh,
+    check: Box<Check>,
     cached: Mutex<Cached>,
 }
 
@@ -193,7 +216,13 @@ impl Secrets {
     }
 
     pub fn refreshed(source: Arc<dyn SecretSource>, id: String, refresh: Refresh) -> Self {
-        Self { source, id, refresh, cached: Mutex::default() }
+        Self { source, id, refresh, check: Box::new(|_, _| Ok(())), cached: Mutex::default() }
+    }
+
+    /// Refuses secrets that `check` does not like: at first the function does not start, later the last good ones stay.
+    #[must_use]
+    pub fn checked(self, check: impl Fn(&str, &SecretString) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self { check: Box::new(check), ..self }
     }
 
     /// The secrets, no older than the TTL unless the secrets manager fails: then the last good ones.
@@ -220,7 +249,7 @@ impl Secrets {
 
     async fn refresh(&self, cached: &mut Cached) -> Result<Arc<AppSecrets>, SecretsError> {
         let read = match self.source.fetch(&self.id).await {
-            Ok(text) => AppSecrets::parse(&text).map_err(SecretsError::Invalid),
+            Ok(text) => AppSecrets::parse_checked(&text, &*self.check).map_err(SecretsError::Invalid),
             Err(error) => Err(error),
         };
         match (read, &cached.value) {
@@ -267,6 +296,27 @@ mod tests {
             assert!(text.contains(name), "{name} in {text}");
         }
         assert!(!text.contains("tiny") && !text.contains("whsec_x"));
+    }
+
+    #[test]
+    fn blank_secrets_and_pasted_line_ends_are_refused() {
+        for secret in [String::new(), " ".repeat(40), format!("{}\\n", "a".repeat(40)), format!(" {}", "a".repeat(40))]
+        {
+            let json = format!(r#"{{"GITHUB_WEBHOOK_SECRET": "{secret}"}}"#);
+            assert!(parse(&json).unwrap_err().to_string().contains("GITHUB_WEBHOOK_SECRET"), "{secret:?}");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_secret_of_a_provider_that_is_on_is_refused() {
+        let text = SecretString::from(r#"{"STANDARD_WEBHOOK_SECRET": "whsec_aaaa-mistyped-and-decodes-to-nothing"}"#);
+        let parse = |toml: &str| {
+            let file = crate::config::SoloToml::parse(toml).unwrap();
+            AppSecrets::parse_checked(&text, &move |name, secret| file.check_secret(name, secret))
+        };
+        let fault = parse("[providers.standard]").unwrap_err().to_string();
+        assert!(fault.contains("STANDARD_WEBHOOK_SECRET") && !fault.contains("mistyped"), "{fault}");
+        assert!(parse("[providers.standard]\nenabled = false").is_ok());
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub use database::TestDatabase;
 pub use proxy::Proxy;
 pub use queues::{Received, TestQueues};
 pub use schema::Schema;
-pub use secrets::{AppSecret, TestSecrets};
+pub use secrets::{AppSecret, TestSecrets, random_bytes};
 
 use shared::config::Env;
 

@@ -1,14 +1,23 @@
 //! Secrets in the emulator's Secrets Manager, a new one for each test.
 
+use std::collections::BTreeMap;
+
 use aws_config::BehaviorVersion;
 use aws_sdk_secretsmanager::Client;
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use shared::{
+    providers::{self, Provider},
+    secrets::webhook_secret,
+};
 use uuid::Uuid;
 
 /// What an app's secret holds in a test.
 #[derive(Clone)]
 pub struct AppSecret {
+    /// Of every provider that has code of its own.
+    pub webhooks: BTreeMap<String, SecretString>,
+    /// Stripe's once more, for the many tests that sign as Stripe does.
     pub stripe: SecretString,
     pub events_token: SecretString,
     pub health_token: SecretString,
@@ -17,17 +26,30 @@ pub struct AppSecret {
 impl AppSecret {
     pub fn random() -> Self {
         let random = |prefix: &str| SecretString::from(format!("{prefix}{}", Uuid::new_v4().simple()));
-        Self { stripe: random("whsec_"), events_token: random("events_"), health_token: random("health_") }
+        let new = |provider: &&dyn Provider| (provider.name().to_owned(), provider.new_secret(&random_bytes()));
+        let webhooks: BTreeMap<_, _> = providers::ALL.iter().map(new).collect();
+        let stripe = webhooks["stripe"].clone();
+        Self { webhooks, stripe, events_token: random("events_"), health_token: random("health_") }
     }
 
     pub fn json(&self) -> Value {
         use secrecy::ExposeSecret as _;
-        json!({
-            "STRIPE_WEBHOOK_SECRET": self.stripe.expose_secret(),
+        let mut all = json!({
             "EVENTS_TOKEN": self.events_token.expose_secret(),
             "HEALTH_TOKEN": self.health_token.expose_secret(),
-        })
+        });
+        for (provider, secret) in &self.webhooks {
+            all[webhook_secret(provider)] = json!(secret.expose_secret());
+        }
+        all
     }
+}
+
+pub fn random_bytes() -> [u8; 24] {
+    let mut bytes = [0; 24];
+    bytes[..16].copy_from_slice(Uuid::new_v4().as_bytes());
+    bytes[16..].copy_from_slice(&Uuid::new_v4().as_bytes()[..8]);
+    bytes
 }
 
 pub struct TestSecrets {

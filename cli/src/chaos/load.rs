@@ -10,7 +10,10 @@ use std::{
 use futures_util::future::join_all;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use shared::{clock, providers};
+use shared::{
+    clock,
+    providers::{self, About},
+};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::lambda::Lambda;
@@ -126,12 +129,14 @@ async fn deliver(lambda: &Lambda, secret: &SecretString, event: &Event, sent: &M
 
 /// As API Gateway hands it over (payload format 2.0).
 fn request(event: &Event, secret: &SecretString) -> Value {
-    let body = event.body.to_string();
-    let mut headers = json!({"content-type": "application/json"});
+    let (mut body, mut headers) = (event.body.to_string(), json!({"content-type": "application/json"}));
     if let Some(stripe) = providers::find("stripe") {
-        for (name, value) in stripe.sign(body.as_bytes(), secret, clock::now()) {
+        let about = About { id: &event.key, event_type: "invoice.paid" };
+        let delivery = stripe.sign(body.into_bytes(), &about, secret, clock::now());
+        for (name, value) in &delivery.headers {
             headers[name.as_str()] = value.to_str().unwrap_or_default().into();
         }
+        body = String::from_utf8_lossy(&delivery.body).into_owned();
     }
     json!({
         "version": "2.0", "routeKey": "$default", "rawPath": "/webhooks/stripe", "rawQueryString": "", "headers": headers,

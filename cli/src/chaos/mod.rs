@@ -13,6 +13,7 @@ use anyhow::{Context as _, bail};
 use aws_sdk_sqs::types::QueueAttributeName;
 use axum::http::StatusCode;
 use owo_colors::OwoColorize as _;
+use secrecy::SecretString;
 use shared::db::{Credentials, connect_for_maintenance};
 use tokio::time::{Instant, sleep};
 use tokio_postgres::Client;
@@ -78,7 +79,8 @@ async fn play(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCo
         name: Some("solo_chaos".into()),
     };
     let receiver = Receiver::start(sometimes_unavailable).await?;
-    let mut backing = Backing::start(project, logs.clone(), Keys::random()?, plan, receiver).await?;
+    let mut backing =
+        Backing::start(project, logs.clone(), Keys::random(&project.solo_toml()?)?, plan, receiver).await?;
     set_visibility(&backing).await?;
     let database = Proxy::before(([127, 0, 0, 1], backing.database.port).into()).await?;
     let queues = Proxy::before(emulator(&backing)?).await?;
@@ -89,7 +91,8 @@ async fn play(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCo
     let time = Duration::from_secs(arguments.seconds);
     let events = load::events(usize::try_from(arguments.events)?);
     let order = load::order(&mut random, events.len());
-    let secret = backing.keys.stripe_webhook_secret.clone();
+    let stripe = backing.keys.webhook_secrets().find(|(name, _)| name == "STRIPE_WEBHOOK_SECRET");
+    let secret = SecretString::from(stripe.context("stripe is not in solo.toml")?.1);
     let sending = load::send(&lambda, &secret, &events, &order, usize::from(arguments.senders), time);
     let victims = Victims { backing: &mut backing, lambda: &lambda, database: &database, queues: &queues };
     let (sent, happened) = tokio::join!(sending, disturb_for(victims, &mut random, time));

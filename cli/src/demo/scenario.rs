@@ -1,10 +1,12 @@
 //! What the demo sends, in order, and what should come of each.
 
+use anyhow::Context as _;
 use serde_json::Value;
+use shared::{config::SoloToml, events::FIRST_PARTY};
 use tokio_postgres::Client;
 
 use crate::{
-    send::{Answer, Sender},
+    send::{Answer, Sample, Sender},
     stage::Stage,
 };
 
@@ -76,9 +78,9 @@ impl Played {
     }
 }
 
-pub async fn play(stage: &Stage, database: &Client) -> anyhow::Result<Vec<Played>> {
-    let (stripe, events) = (Sender::find("stripe")?, Sender::find("events")?);
-    let bodies: Vec<(Body, Vec<u8>)> = vec![
+pub async fn play(stage: &Stage, database: &Client, file: &SoloToml) -> anyhow::Result<Vec<Played>> {
+    let (stripe, events) = (Sender::find("stripe", file)?, Sender::find("events", file)?);
+    let bodies: Vec<(Body, Sample)> = vec![
         (Body::Invoice, stripe.sample("invoice.paid")?),
         (Body::ForgedInvoice, stripe.sample("invoice.paid")?),
         (Body::Customer, stripe.sample("customer.created")?),
@@ -86,28 +88,27 @@ pub async fn play(stage: &Stage, database: &Client) -> anyhow::Result<Vec<Played
     ];
     let mut played = Vec::new();
     for case in CASES {
-        let body = bodies.iter().find(|(body, _)| *body == case.body).map(|(_, bytes)| bytes.as_slice());
-        let body = body.unwrap_or_default();
+        let (_, event) = bodies.iter().find(|(body, _)| *body == case.body).context("a case without an event")?;
         let sender = if case.from == From::Stripe { &stripe } else { &events };
-        let Answer { status, body: answer } = sender.send(stage, body, case.forge).await?;
+        let Answer { status, body: answer } = sender.send(stage, event, case.forge).await?;
         let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
         let word = answer.get("error").or_else(|| answer.get("status")).and_then(Value::as_str).unwrap_or("?");
-        let state = state(database, sender, body).await?;
+        let state = state(database, sender, event).await?;
         played.push(Played { case, status, word: word.to_owned(), state });
     }
     Ok(played)
 }
 
 /// What the database says of the event.
-async fn state(database: &Client, sender: &Sender, body: &[u8]) -> anyhow::Result<String> {
+async fn state(database: &Client, sender: &Sender<'_>, event: &Sample) -> anyhow::Result<String> {
     const STATE: &str =
         "SELECT status || ', attempt ' || attempt FROM executions WHERE source = $1 AND idempotency_key = $2";
     let (source, key) = match sender {
         Sender::Provider(provider) => {
-            let event: Value = serde_json::from_slice(body)?;
-            (provider.name(), event["id"].as_str().unwrap_or_default().to_owned())
+            let body: Value = serde_json::from_slice(&event.body)?;
+            (provider.name(), body["id"].as_str().unwrap_or_default().to_owned())
         }
-        Sender::FirstParty { key } => ("events", key.clone()),
+        Sender::FirstParty => (FIRST_PARTY, event.id.clone()),
     };
     let row = database.query_opt(STATE, &[&source, &key]).await?;
     Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or_else(|| "-".to_owned()))

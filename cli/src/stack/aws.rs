@@ -90,13 +90,15 @@ pub async fn provision(
 ) -> anyhow::Result<Queues> {
     let step = Step::start("Secrets, bucket, queues");
     let config = sdk_config(endpoint);
-    let app_secret = json!({
-        "STRIPE_WEBHOOK_SECRET": keys.stripe_webhook_secret.expose_secret(),
+    let mut app_secret = json!({
         "EVENTS_TOKEN": keys.events_token.expose_secret(),
         "HEALTH_TOKEN": keys.health_token.expose_secret(),
         "OPS_URL": receiver.url("ops"),
         "OPS_DIGEST_URL": receiver.url("ops-digest"),
     });
+    for (name, secret) in keys.webhook_secrets() {
+        app_secret[name] = json!(secret);
+    }
     let login = |user: &str, password: &str| json!({"username": user, "password": password});
     let master_user = master.user.as_deref().unwrap_or("postgres");
     let master_password = master.password.as_ref().map_or("", |password| password.expose_secret());

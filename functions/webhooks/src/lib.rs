@@ -50,10 +50,12 @@ pub(crate) enum Delivered {
 
 impl Environment {
     pub fn new(config: Config, services: Services, handlers: Handlers) -> Result<Self, ConnectError> {
+        let file = config.file.clone();
+        let check = move |name: &str, secret: &_| file.check_secret(name, secret);
         let login = Credentials::new(config.database.secret_id.clone(), &services.secrets);
         Ok(Self {
             database: Database::new(config.database.url.clone(), login, executions::WARM)?,
-            secrets: Secrets::new(services.secrets, config.app_secret_id.clone()),
+            secrets: Secrets::new(services.secrets, config.app_secret_id.clone()).checked(check),
             inbox: services.inbox,
             pager: Pager::new(services.outbound, config.file.alerts.critical.clone()),
             handlers,

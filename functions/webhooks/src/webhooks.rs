@@ -1,11 +1,12 @@
-//! `POST /webhooks/{provider}`: verify, parse, deliver.
+//! `POST /webhooks/{provider}`: verify, answer a challenge, parse, deliver.
 
 use std::sync::Arc;
 
 use axum::{
+    Json,
     extract::{Path, Request, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use shared::{
     alerts::Severity,
@@ -13,8 +14,8 @@ use shared::{
     config::ProviderConfig,
     events::Envelope,
     http::{Problem, read_body},
-    providers::{self, Provider, Refusal},
-    secrets::SecretsError,
+    providers::{Provider, Refusal},
+    secrets::{SecretsError, webhook_secret},
 };
 
 use crate::{Delivered, Environment, answer};
@@ -32,6 +33,9 @@ pub(crate) async fn receive(
     let body = read_body(body, environment.config.file.limits.body_bytes).await?;
 
     believe(&environment, provider, settings, &parts.headers, &body).await?;
+    if let Some(answer) = provider.challenge(&body) {
+        return Ok(Json(answer).into_response());
+    }
     let event = provider.parse(&parts.headers, &body).map_err(|malformed| {
         tracing::warn!(provider = name, %malformed, "an authentic body is no event");
         answer::invalid_payload(malformed.to_string())
@@ -40,19 +44,17 @@ pub(crate) async fn receive(
     deliver(&environment, &event, settings, &parts.extensions).await
 }
 
-fn find<'e>(environment: &'e Environment, name: &str) -> Result<(&'static dyn Provider, &'e ProviderConfig), Problem> {
-    providers::find(name)
-        .zip(environment.config.file.providers.get(name).filter(|settings| settings.enabled))
-        .ok_or_else(|| {
-            let detail = "There is no such webhook provider here, or it is switched off.";
-            Problem::new(StatusCode::NOT_FOUND, "unknown_provider", detail)
-        })
+fn find<'e>(environment: &'e Environment, name: &str) -> Result<(&'e dyn Provider, &'e ProviderConfig), Problem> {
+    environment.config.file.provider(name).filter(|(_, settings)| settings.enabled).ok_or_else(|| {
+        let detail = "There is no such webhook provider here, or it is switched off.";
+        Problem::new(StatusCode::NOT_FOUND, "unknown_provider", detail)
+    })
 }
 
 /// Verifies the signature, with secrets read anew once when it fits none: they may just have been rotated.
 async fn believe(
     environment: &Environment,
-    provider: &'static dyn Provider,
+    provider: &dyn Provider,
     settings: &ProviderConfig,
     headers: &HeaderMap,
     body: &[u8],
@@ -106,7 +108,7 @@ async fn deliver(
 /// A provider that is switched on without a secret believes nobody.
 async fn not_configured(environment: &Environment, provider: &dyn Provider) -> Problem {
     let name = provider.name();
-    let secret = format!("{}_WEBHOOK_SECRET", name.to_ascii_uppercase());
+    let secret = webhook_secret(name);
     let message = format!(
         "webhooks of {name} are refused: the app's secret has no {secret}; add it, or switch {name} off in solo.toml"
     );

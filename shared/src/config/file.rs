@@ -1,12 +1,13 @@
 //! `solo.toml`: behaviour that is under version control and the same on every stage. Unknown keys are refused, so that
 //! a typing mistake is not a silent default.
 
-use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32};
 
+use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Alerting, ChannelConfig, Env, Fault, Faults, OutboundLimits, channels};
-use crate::providers;
+use super::{Alerting, ChannelConfig, Env, Fault, Faults, OutboundLimits, ProviderConfig, channels, provider};
+use crate::{providers::Provider, secrets::webhook_secret};
 
 /// The largest body that may be allowed: an API Gateway event of 6 MB carries 4.5 MB of base64 at most.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
@@ -16,7 +17,7 @@ const LARGEST_BODY: usize = 4 * 1024 * 1024;
 pub struct SoloToml {
     #[serde(default)]
     pub limits: Limits,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "provider::read_all")]
     pub providers: BTreeMap<String, ProviderConfig>,
     #[serde(default)]
     pub alerts: Alerting,
@@ -44,44 +45,6 @@ impl Default for Limits {
     }
 }
 
-/// `[providers.<name>]`: a sender of webhooks.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProviderConfig {
-    /// Its route answers 404 when this is off.
-    #[serde(default = "enabled")]
-    pub enabled: bool,
-    #[serde(default)]
-    pub mode: Mode,
-    #[serde(default)]
-    pub on_failure: OnFailure,
-    /// How far a signed timestamp may be from now, in seconds, either way.
-    #[serde(default = "five_minutes", rename = "tolerance_seconds", deserialize_with = "tolerance")]
-    pub tolerance: Duration,
-}
-
-/// Where a verified event goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// Handled at once; to the queue only when the database fails.
-    #[default]
-    Direct,
-    /// To the queue, always: for bursts, slow handlers and impatient senders.
-    Queued,
-}
-
-/// What a sender is told when its event was stored but the handler failed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnFailure {
-    /// 202: the event is ours now, and is retried here.
-    #[default]
-    Accept,
-    /// 500: the sender repeats it as well.
-    Refuse,
-}
-
 impl SoloToml {
     /// The file that was built in, or the one that `SOLO_TOML` names.
     pub fn read(env: &Env, built_in: &str, faults: &mut Faults) -> Option<Self> {
@@ -99,11 +62,6 @@ impl SoloToml {
 
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let file: Self = toml::from_str(text).map_err(|error| Fault::new("solo.toml", &format!("\n{error}")))?;
-        if let Some(name) = file.providers.keys().find(|name| providers::find(name).is_none()) {
-            let known: Vec<_> = providers::ALL.iter().map(|provider| provider.name()).collect();
-            let problem = format!("has [providers.{name}], which is not a provider");
-            return Err(Fault::new("solo.toml", &problem).hint(&format!("known are: {}", known.join(", "))));
-        }
         if !(1..=LARGEST_BODY).contains(&file.limits.body_bytes) {
             let problem = format!("has limits.body_bytes = {}", file.limits.body_bytes);
             return Err(Fault::new("solo.toml", &problem).hint(&format!("it takes 1 to {LARGEST_BODY}")));
@@ -111,22 +69,18 @@ impl SoloToml {
         channels::check(&file.alerts, &file.channels, &file.outbound)?;
         Ok(file)
     }
-}
 
-fn enabled() -> bool {
-    true
-}
-
-fn five_minutes() -> Duration {
-    Duration::from_mins(5)
-}
-
-fn tolerance<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let seconds = u64::deserialize(deserializer)?;
-    if (1..=3_600).contains(&seconds) {
-        return Ok(Duration::from_secs(seconds));
+    /// The provider of that name, with code of its own or configured, whether it is on or off.
+    pub fn provider(&self, name: &str) -> Option<(&dyn Provider, &ProviderConfig)> {
+        self.providers.get(name).map(|settings| (settings.provider(), settings))
     }
-    Err(serde::de::Error::custom("tolerance_seconds takes 1 to 3600"))
+
+    /// What is wrong with the form of a secret of that name, if it belongs to a provider that is on.
+    pub fn check_secret(&self, name: &str, secret: &SecretString) -> Result<(), String> {
+        let owner =
+            self.providers.iter().find(|(provider, settings)| settings.enabled && webhook_secret(provider) == name);
+        owner.map_or(Ok(()), |(_, settings)| settings.provider().check_secret(secret))
+    }
 }
 
 #[cfg(test)]

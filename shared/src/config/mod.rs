@@ -5,11 +5,13 @@ mod channels;
 mod env;
 mod fault;
 mod file;
+mod provider;
 
 pub use channels::{Alerting, ChannelConfig, DestinationLimits, OutboundLimits};
 pub use env::Env;
 pub use fault::{Fault, Faults};
-pub use file::{Limits, Mode, OnFailure, ProviderConfig, SoloToml};
+pub use file::{Limits, SoloToml};
+pub use provider::{Mode, OnFailure, ProviderConfig};
 
 use std::time::Duration;
 

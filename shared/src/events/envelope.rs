@@ -29,8 +29,10 @@ pub struct Envelope {
     /// The whole body as it came, which is what is stored.
     pub payload: Box<RawValue>,
     /// SHA-256 over type, version and data in canonical JSON. Two bodies that differ only in order, spacing or the
-    /// sender's bookkeeping have the same one.
+    /// sender's bookkeeping have the same one. Over what a replay keeps where [`Envelope::signs_id`] is false.
     pub fingerprint: [u8; 32],
+    /// Whether the sender signed the key. If not, the same event can be made to come again under another.
+    pub signs_id: bool,
 }
 
 /// A body that is no event: not JSON, or without what every event must have.
@@ -71,6 +73,7 @@ impl Envelope {
             occurred_at: None,
             correlation_id: String::new(),
             fingerprint: fingerprint(event_type, version, &data),
+            signs_id: true,
             data,
             payload,
         })
@@ -102,6 +105,13 @@ impl Envelope {
     #[must_use]
     pub fn at(self, occurred_at: Option<Timestamp>) -> Self {
         Self { occurred_at, ..self }
+    }
+
+    /// For a sender that signs the data and nothing else: neither the key nor, since it is beside the data, the type. The
+    /// fingerprint is then of what a replay keeps.
+    #[must_use]
+    pub fn with_unsigned_id(self) -> Self {
+        Self { signs_id: false, fingerprint: fingerprint("", self.version, &self.data), ..self }
     }
 
     #[must_use]

@@ -10,26 +10,30 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use aws_lc_rs::hmac::HMAC_SHA256;
+use http::HeaderMap;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
-use super::{Provider, Refusal, within};
+use super::{
+    About, Delivery, Provider, Refusal,
+    parts::{MOST_SIGNATURES, check_time, headers, json, mac, member, one_fits, signed_text, unix_seconds},
+};
 use crate::events::{Envelope, Malformed, is_storable};
 
-const NAME: &str = "Stripe-Signature";
-const HEADER: HeaderName = HeaderName::from_static("stripe-signature");
-/// Stripe's header has about 80 bytes a signature; API Gateway lets about 10 KB of headers through.
-const LONGEST_HEADER: usize = 4_096;
-const MOST_SIGNATURES: usize = 16;
+const HEADER: &str = "Stripe-Signature";
 
+#[derive(Debug)]
 pub(super) struct Stripe;
 
 impl Provider for Stripe {
     fn name(&self) -> &'static str {
         "stripe"
+    }
+
+    fn new_secret(&self, random: &[u8; 24]) -> SecretString {
+        SecretString::from(format!("whsec_{}", hex::encode(random)))
     }
 
     fn verify(
@@ -40,41 +44,33 @@ impl Provider for Stripe {
         now: Timestamp,
         tolerance: Duration,
     ) -> Result<(), Refusal> {
-        let header = headers.get(HEADER).ok_or(Refusal::MissingHeader(NAME))?;
-        let signature = Signature::parse(header.as_bytes())?;
-        let known = secrets.iter().fold(false, |known, secret| {
-            let right = mac(secret, signature.timestamp_text, body);
-            signature
-                .v1
-                .iter()
-                .fold(known, |known, given| known | verify_slices_are_equal(given, right.as_ref()).is_ok())
-        });
-        if !known {
-            return Err(Refusal::NoMatch(NAME));
+        let signature = Signature::parse(signed_text(headers, HEADER)?)?;
+        let keys = secrets.iter().map(|secret| secret.expose_secret().as_bytes());
+        if !one_fits(HMAC_SHA256, keys, &[signature.timestamp_text.as_bytes(), b".", body], &signature.v1) {
+            return Err(Refusal::NoMatch(HEADER.into()));
         }
-        if !within(signature.timestamp, now, tolerance) {
-            return Err(Refusal::OutsideTolerance(signature.timestamp, tolerance));
-        }
-        Ok(())
+        check_time(signature.timestamp, now, tolerance)
     }
 
     fn parse(&self, _headers: &HeaderMap, body: &[u8]) -> Result<Envelope, Malformed> {
-        let mut event: Value =
-            serde_json::from_slice(body).map_err(|error| Malformed(format!("the body is not JSON: {error}")))?;
-        let text = |name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
+        let event = json(body)?;
+        let text = |name: &str| member(&event, name).map(str::to_owned);
         let id = text("id").ok_or_else(|| Malformed("the event has no id".into()))?;
         let event_type = text("type").ok_or_else(|| Malformed("the event has no type".into()))?;
         let created = event.get("created").and_then(Value::as_i64);
-        let data = event.get_mut("data").map_or(Value::Null, Value::take);
         let occurred_at = created.and_then(|seconds| Timestamp::from_second(seconds).ok()).filter(is_storable);
-        Ok(Envelope::new(self.name(), &id, &event_type, 1, data, body)?.at(occurred_at))
+        Ok(Envelope::new(self.name(), &id, &event_type, 1, self.take_data(event), body)?.at(occurred_at))
     }
 
-    fn sign(&self, body: &[u8], secret: &SecretString, now: Timestamp) -> Vec<(HeaderName, HeaderValue)> {
+    fn data_member(&self, _body: &Value) -> Option<&'static str> {
+        Some("data")
+    }
+
+    fn sign(&self, body: Vec<u8>, _about: &About<'_>, secret: &SecretString, now: Timestamp) -> Delivery {
         let timestamp = now.as_second().to_string();
-        let v1 = hex::encode(mac(secret, &timestamp, body));
-        let value = HeaderValue::try_from(format!("t={timestamp},v1={v1}"));
-        value.into_iter().map(|value| (HEADER, value)).collect()
+        let key = secret.expose_secret().as_bytes();
+        let v1 = hex::encode(mac(HMAC_SHA256, key, &[timestamp.as_bytes(), b".", &body]));
+        Delivery { headers: headers([(HEADER, format!("t={timestamp},v1={v1}"))]), body }
     }
 
     fn sample(&self, event_type: &str, unique: &str, now: Timestamp) -> Value {
@@ -95,51 +91,30 @@ struct Signature<'h> {
     /// As it was signed: leading zeros and all.
     timestamp_text: &'h str,
     timestamp: Timestamp,
-    v1: Vec<[u8; 32]>,
+    v1: Vec<Vec<u8>>,
 }
 
 impl<'h> Signature<'h> {
-    fn parse(header: &'h [u8]) -> Result<Self, Refusal> {
-        let malformed = |problem| Refusal::MalformedHeader(NAME, problem);
-        if header.len() > LONGEST_HEADER {
-            return Err(malformed("is longer than 4096 bytes"));
-        }
-        let text = str::from_utf8(header).map_err(|_| malformed("is not ASCII text"))?;
+    fn parse(text: &'h str) -> Result<Self, Refusal> {
+        let malformed = |problem| Refusal::MalformedSignature("the header Stripe-Signature".into(), problem);
         let (mut timestamp_text, mut v1) = (None, Vec::new());
         for (scheme, value) in text.split(',').filter_map(|part| part.trim().split_once('=')) {
             match scheme {
                 "t" if timestamp_text.is_some() => return Err(malformed("has more than one timestamp (t=)")),
                 "t" => timestamp_text = Some(value),
                 "v1" if v1.len() == MOST_SIGNATURES => return Err(malformed("has more than 16 signatures")),
-                "v1" => {
-                    let mut tag = [0; 32];
-                    if hex::decode_to_slice(value, &mut tag).is_ok() {
-                        v1.push(tag);
-                    }
-                }
+                "v1" => v1.extend(hex::decode(value).ok().filter(|tag| tag.len() == 32)),
                 _ => {}
             }
         }
         let timestamp_text = timestamp_text.ok_or_else(|| malformed("has no timestamp (t=)"))?;
-        let timestamp = timestamp_text
-            .parse()
-            .ok()
-            .and_then(|seconds| Timestamp::from_second(seconds).ok())
-            .ok_or_else(|| malformed("has a timestamp that is not a number of seconds"))?;
+        let timestamp =
+            unix_seconds(timestamp_text).ok_or_else(|| malformed("has a timestamp that is not a number of seconds"))?;
         if v1.is_empty() {
             return Err(malformed("has no v1 signature of 64 hexadecimal digits"));
         }
         Ok(Self { timestamp_text, timestamp, v1 })
     }
-}
-
-fn mac(secret: &SecretString, timestamp: &str, body: &[u8]) -> hmac::Tag {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
-    let mut context = hmac::Context::with_key(&key);
-    context.update(timestamp.as_bytes());
-    context.update(b".");
-    context.update(body);
-    context.sign()
 }
 
 /// The members of Stripe's invoice that matter to a reader of events, with Stripe's names and types.

@@ -1,7 +1,10 @@
 //! The events that are sent, and what the functions need to take them.
 
 use serde_json::{Value, json};
-use shared::{clock, providers};
+use shared::{
+    clock,
+    providers::{self, About},
+};
 use testkit::{AppSecret, TestDatabase, TestQueues, TestSecrets, variable};
 use uuid::Uuid;
 
@@ -43,7 +46,8 @@ impl World {
 
     /// The API Gateway event (payload format 2.0) of a webhook that Stripe signed just now.
     pub fn signed(&self, body: &str) -> String {
-        let signed = providers::find("stripe").unwrap().sign(body.as_bytes(), &self.secret.stripe, clock::now());
+        let (stripe, about) = (providers::find("stripe").unwrap(), About { id: "", event_type: "" });
+        let signed = stripe.sign(body.into(), &about, &self.secret.stripe, clock::now()).headers;
         json!({
             "version": "2.0", "routeKey": "POST /webhooks/{provider}", "rawPath": "/webhooks/stripe", "rawQueryString": "",
             "headers": {"content-type": "application/json", "host": "localhost", "user-agent": "Stripe/1.0",

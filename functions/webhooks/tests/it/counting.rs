@@ -2,7 +2,10 @@
 
 use testkit::Proxy;
 
-use crate::support::{World, first_party, invoice_paid, send, stripe_signed};
+use crate::{
+    senders,
+    support::{World, first_party, invoice_paid, request_of, send, stripe_signed},
+};
 
 #[tokio::test]
 async fn round_trips_and_statements_of_each_kind_of_delivery() {
@@ -38,6 +41,31 @@ async fn round_trips_and_statements_of_each_kind_of_delivery() {
         .await
         .expect(401, "invalid_signature");
     assert_eq!(proxy.statements(), 0, "a stranger costs the database nothing: {:?}", proxy.seen());
+}
+
+/// Looking for a replay costs those a query whose sender does not sign ids, once an event. Nobody else pays for it.
+#[tokio::test]
+async fn a_look_for_a_replay_is_one_round_trip_and_only_for_unsigned_ids() {
+    let (world, file) = senders::world().await;
+    let proxy = Proxy::before(&world.database.app_url()).await;
+    let environment =
+        world.environment_with(&proxy.url(&world.database.app_url()), |config| config.file = file.clone()).await;
+    for sender in senders::of(&file) {
+        let first = sender.delivery(&world, "warm");
+        send(&environment, request_of(sender.name(), first)).await.expect(200, sender.word());
+        let delivery = sender.delivery(&world, "counted");
+        let handled = sender.word() == "ok";
+        // Claim, BEGIN, INSERT, the finish with COMMIT; or the one statement that stores what nobody handles.
+        let usual = if handled { 4 } else { 1 };
+        let looks = usize::from(!sender.provider.signs_id());
+        proxy.reset();
+        send(&environment, request_of(sender.name(), delivery.clone())).await.expect(200, sender.word());
+        assert_eq!(proxy.round_trips(), usual + looks, "{}: {:?}", sender.name(), proxy.seen());
+        proxy.reset();
+        let again = if handled { "already_processed" } else { "ignored" };
+        send(&environment, request_of(sender.name(), delivery)).await.expect(200, again);
+        assert_eq!(proxy.round_trips(), 1, "a duplicate of {}: {:?}", sender.name(), proxy.seen());
+    }
 }
 
 /// A duplicate of a settled event must not write: no row lock, no WAL, nothing for the next one to wait for.

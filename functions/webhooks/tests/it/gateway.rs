@@ -9,7 +9,7 @@ use shared::http::gateway::tame;
 use crate::support::{Answer, World, invoice_paid, send};
 
 /// After AWS's example (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>).
-fn gateway_event(path: &str, headers: &Value, body: &str, base64: bool) -> Value {
+pub fn gateway_event(path: &str, headers: &Value, body: &str, base64: bool) -> Value {
     json!({
         "version": "2.0", "routeKey": "POST /webhooks/{provider}", "rawPath": path, "rawQueryString": "",
         "headers": headers, "isBase64Encoded": base64, "body": body, "pathParameters": {"provider": "stripe"},
@@ -22,7 +22,7 @@ fn gateway_event(path: &str, headers: &Value, body: &str, base64: bool) -> Value
     })
 }
 
-async fn deliver(environment: &Router, event: Value) -> Answer {
+pub async fn deliver(environment: &Router, event: Value) -> Answer {
     let request: LambdaRequest = serde_json::from_value(event).unwrap();
     let request: lambda_http::Request = tame(request).into();
     send(environment, request.map(|body| Body::from(body.to_vec()))).await

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod answers;
+mod conformance;
 mod counting;
 mod crashes;
 mod exactly_once;
@@ -9,5 +10,7 @@ mod failures;
 mod gateway;
 mod oracle;
 mod outages;
+mod replays;
+mod senders;
 mod support;
 mod versions;

@@ -1,21 +1,54 @@
-//! Stripe's own library as the judge of our signatures, and we of its.
+//! The providers' own libraries as the judges of our signatures, and we of theirs.
 
 use std::{
     io::Write as _,
     process::{Command, Stdio},
+    time::Duration,
 };
 
-use http_body_util::BodyExt as _;
-use secrecy::SecretString;
-use serde_json::{Value, json};
-use shared::{clock, config::SoloToml, providers};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Map, Value, json};
+use shared::{
+    clock,
+    providers::{self, About, Delivery, Provider},
+};
 use testkit::variable;
 
-const SECRET: &str = "whsec_an_oracle_knows_it_as_well_as_we_do";
+const ABOUT: About<'static> = About { id: "msg_1", event_type: "a.b" };
 
-/// Puts each case to `PyPI`'s `stripe`; its verdicts, in order.
+/// What the oracle calls a provider, the provider, and two secrets of it.
+struct Judged {
+    name: &'static str,
+    provider: &'static dyn Provider,
+    secret: SecretString,
+    other: SecretString,
+}
+
+fn all() -> Vec<Judged> {
+    let of = |provider: &&'static dyn Provider| {
+        let name = providers::ALL.iter().map(|known| known.name()).find(|name| *name == provider.name()).unwrap();
+        let (secret, other) = (provider.new_secret(&[1; 24]), provider.new_secret(&[2; 24]));
+        Judged { name, provider: *provider, secret, other }
+    };
+    let mut all: Vec<_> = providers::ALL.iter().map(of).collect();
+    let seed = |byte: u8| SecretString::from(format!("whsk_{}", STANDARD.encode([byte; 32])));
+    let standard = providers::find("standard").unwrap();
+    all.push(Judged { name: "ed25519", provider: standard, secret: seed(1), other: seed(2) });
+    all
+}
+
+/// What a receiver is given: the public key where there is one.
+fn known_to_receiver(secret: &SecretString) -> SecretString {
+    use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+    let Some(seed) = secret.expose_secret().strip_prefix("whsk_") else { return secret.clone() };
+    let pair = Ed25519KeyPair::from_seed_unchecked(&STANDARD.decode(seed).unwrap()).unwrap();
+    SecretString::from(format!("whpk_{}", STANDARD.encode(pair.public_key())))
+}
+
+/// Puts each case to the libraries; their verdicts, in order.
 fn ask(cases: &[Value]) -> Vec<Value> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/stripe_oracle.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/oracle.py");
     let mut oracle = Command::new(variable("SOLO_TEST_PYTHON"))
         .arg(script)
         .stdin(Stdio::piped())
@@ -33,40 +66,53 @@ fn bodies() -> Vec<String> {
     vec![String::new(), "{}".into(), sample, "not json".into(), "ünïcödé ✓\n\t\0".into(), "x".repeat(100_000)]
 }
 
-#[tokio::test]
-async fn stripe_accepts_what_we_sign() {
-    let secret = SecretString::from(SECRET);
+#[test]
+fn they_accept_what_we_sign_and_nothing_else() {
     let mut cases = Vec::new();
-    for body in bodies() {
-        let request = crate::support::stripe_signed(body.as_bytes(), &secret, clock::now());
-        let header = request.headers()["stripe-signature"].to_str().unwrap().to_owned();
-        let sent = request.into_body().collect().await.unwrap().to_bytes();
-        assert_eq!(sent, body.as_bytes());
-        cases.push(json!({"verify": {"payload": body, "header": header, "secret": SECRET}}));
-        cases.push(json!({"verify": {"payload": format!("{body} "), "header": header, "secret": SECRET}}));
-        cases.push(json!({"verify": {"payload": body, "header": header, "secret": "whsec_another"}}));
+    for judged in all() {
+        for body in bodies() {
+            let Delivery { headers, body: sent } =
+                judged.provider.sign(body.clone().into_bytes(), &ABOUT, &judged.secret, clock::now());
+            assert_eq!(sent, body.as_bytes());
+            let headers = headers.iter().map(|(name, value)| (name.to_string(), json!(value.to_str().unwrap())));
+            let headers = headers.collect::<Map<_, _>>();
+            let case = |payload: &str, secret: &SecretString| {
+                let secret = secret.expose_secret();
+                json!({"verify": {"provider": judged.name, "payload": payload, "headers": headers, "secret": secret}})
+            };
+            cases.push(case(&body, &judged.secret));
+            cases.push(case(&format!("{body} "), &judged.secret));
+            cases.push(case(&body, &judged.other));
+        }
     }
-    for (index, verdict) in ask(&cases).iter().enumerate() {
+    let verdicts = ask(&cases);
+    assert_eq!(verdicts.len(), all().len() * bodies().len() * 3);
+    for (index, verdict) in verdicts.iter().enumerate() {
         assert_eq!(verdict, &json!(index % 3 == 0), "{}", cases[index]);
     }
 }
 
 #[test]
-fn we_accept_what_stripe_signs() {
-    let tolerance = SoloToml::parse("[providers.stripe]").unwrap().providers["stripe"].tolerance;
+fn we_accept_what_they_sign_and_nothing_else() {
     let now = clock::now();
-    let cases: Vec<_> = bodies()
-        .iter()
-        .map(|body| json!({"sign": {"payload": body, "timestamp": now.as_second(), "secret": SECRET}}))
-        .collect();
-    for (body, header) in bodies().iter().zip(ask(&cases)) {
-        let headers =
-            [("stripe-signature".parse().unwrap(), header.as_str().unwrap().parse().unwrap())].into_iter().collect();
-        let verify = |body: &[u8], secret: &str| {
-            providers::find("stripe").unwrap().verify(&headers, body, &[SecretString::from(secret)], now, tolerance)
+    let pairs: Vec<_> =
+        all().into_iter().flat_map(|judged| bodies().into_iter().map(move |body| (judged.name, body))).collect();
+    let find = |name: &str| all().into_iter().find(|judged| judged.name == name).unwrap();
+    let case = |(name, body): &(&str, String)| {
+        let secret = find(name).secret;
+        json!({"sign": {"provider": name, "payload": body, "timestamp": now.as_second(), "id": ABOUT.id,
+                        "secret": secret.expose_secret()}})
+    };
+    let answers = ask(&pairs.iter().map(case).collect::<Vec<_>>());
+    for ((name, body), headers) in pairs.iter().zip(answers) {
+        let judged = find(name);
+        let pair = |(name, value): (&String, &Value)| (name.parse().unwrap(), value.as_str().unwrap().parse().unwrap());
+        let headers = headers.as_object().unwrap().iter().map(pair).collect();
+        let verify = |body: &[u8], secret: &SecretString| {
+            judged.provider.verify(&headers, body, &[known_to_receiver(secret)], now, Duration::from_mins(5))
         };
-        assert_eq!(verify(body.as_bytes(), SECRET), Ok(()));
-        assert!(verify(body.as_bytes(), "whsec_another").is_err());
-        assert!(verify(format!("{body}.").as_bytes(), SECRET).is_err());
+        assert_eq!(verify(body.as_bytes(), &judged.secret), Ok(()), "{name}");
+        assert!(verify(body.as_bytes(), &judged.other).is_err(), "{name}");
+        assert!(verify(format!("{body}.").as_bytes(), &judged.secret).is_err(), "{name}");
     }
 }

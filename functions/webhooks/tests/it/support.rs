@@ -17,7 +17,8 @@ use shared::{
     config::{Config, Env},
     db::DatabaseUrl,
     http::layered,
-    providers,
+    providers::{self, About, Delivery},
+    secrets::SecretsError,
 };
 use testkit::{AppSecret, TestDatabase, TestQueues, TestSecrets, scripted};
 use tower::ServiceExt as _;
@@ -33,7 +34,10 @@ pub struct World {
 
 impl World {
     pub async fn new() -> Self {
-        let secret = AppSecret::random();
+        Self::with(AppSecret::random()).await
+    }
+
+    pub async fn with(secret: AppSecret) -> Self {
         let secrets = TestSecrets::create(&secret.json()).await;
         let database = TestDatabase::new().await;
         database.execute(scripted::TABLES).await;
@@ -85,18 +89,29 @@ impl World {
 }
 
 pub async fn environment_of(config: Config) -> Router {
+    try_environment_of(config).await.unwrap()
+}
+
+/// What does not start is an error.
+pub async fn try_environment_of(config: Config) -> Result<Router, SecretsError> {
     let services = Services::from_env(&config.queues).await;
     let environment = Environment::new(config, services, scripted::handlers(app::handlers())).unwrap();
-    environment.warm_up().await.unwrap();
-    layered(router(Arc::new(environment)))
+    environment.warm_up().await?;
+    Ok(layered(router(Arc::new(environment))))
 }
 
 pub fn stripe_signed(body: &[u8], secret: &SecretString, time: jiff::Timestamp) -> Request<Body> {
-    let mut request = Request::post("/webhooks/stripe");
-    for (name, value) in providers::find("stripe").unwrap().sign(body, secret, time) {
+    let about = About { id: "", event_type: "" };
+    request_of("stripe", providers::find("stripe").unwrap().sign(body.to_vec(), &about, secret, time))
+}
+
+/// A provider's delivery as a request.
+pub fn request_of(provider: &str, delivery: Delivery) -> Request<Body> {
+    let mut request = Request::post(format!("/webhooks/{provider}"));
+    for (name, value) in delivery.headers {
         request = request.header(name, value);
     }
-    request.body(Body::from(body.to_vec())).unwrap()
+    request.body(Body::from(delivery.body)).unwrap()
 }
 
 /// A paid invoice in Stripe's shape, new every time.

@@ -114,6 +114,7 @@ pub fn event(key: &str, event_type: &str, body: &Value) -> QueuedEvent {
         schema_version: 1,
         occurred_at: None,
         correlation_id: format!("c-{key}"),
+        signs_id: true,
         payload: body.to_string(),
     }
 }

@@ -11,13 +11,14 @@
 -- order. Losing it in a crash of the server is as if the event had not come; its sender repeats it. A handler that must
 -- not be rerun acts outside of the database, so its claim does wait.
 --
--- Only the data that came first is ever run: a takeover by a delivery of the same key with other data is refused.
+-- Only the data that came first is ever run: a takeover by a delivery of the same key with other data, or as another
+-- type (which not every sender signs), is refused.
 WITH relaxed AS MATERIALIZED (
     SELECT set_config('synchronous_commit', CASE WHEN $13 THEN 'off' ELSE 'on' END, true)
 ),
 existing AS MATERIALIZED (
     SELECT e.*,
-           e.fingerprint = $8
+           e.fingerprint = $8 AND e.event_type = $4
            AND ((e.status = 'failed' AND e.next_attempt_at <= now())
                 OR (e.status = 'processing' AND e.lease_until <= now()
                     AND (e.started_at IS NULL OR ($13 AND e.attempt < $12)))) AS claimable
@@ -34,7 +35,7 @@ claimed AS (
         ON CONFLICT (source, idempotency_key) DO UPDATE
        SET status = 'processing', attempt = e.attempt + 1, fence = e.fence + 1, handler = excluded.handler,
            started_at = now(), lease_until = excluded.lease_until, next_attempt_at = NULL
-     WHERE e.fingerprint = excluded.fingerprint
+     WHERE e.fingerprint = excluded.fingerprint AND e.event_type = excluded.event_type
        AND ((e.status = 'failed' AND e.next_attempt_at <= now())
             OR (e.status = 'processing' AND e.lease_until <= now()
                 AND (e.started_at IS NULL OR ($13 AND e.attempt < $12))))

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use secrecy::SecretString;
@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use super::*;
 
 const TOLERANCE: Duration = Duration::from_mins(5);
+const NAME: HeaderName = HeaderName::from_static("stripe-signature");
 const NOW: i64 = 1_700_000_000;
 
 fn secret(text: &str) -> SecretString {
@@ -19,11 +20,12 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn signed(body: &[u8], key: &SecretString, time: i64) -> HeaderMap {
-    Stripe.sign(body, key, at(time)).into_iter().collect()
+    let about = About { id: "", event_type: "" };
+    Stripe.sign(body.to_vec(), &about, key, at(time)).headers.into_iter().collect()
 }
 
 fn with(value: &str) -> HeaderMap {
-    HeaderMap::from_iter([(HEADER, HeaderValue::from_str(value).unwrap())])
+    HeaderMap::from_iter([(NAME, HeaderValue::from_str(value).unwrap())])
 }
 
 fn verify(headers: &HeaderMap, body: &[u8], secrets: &[SecretString]) -> Result<(), Refusal> {
@@ -45,7 +47,7 @@ fn bodies_of_any_kind() {
         assert_eq!(verify(&headers, body, &[secret("a")]), Ok(()));
         let mut tampered = body.to_vec();
         tampered.push(b' ');
-        assert_eq!(verify(&headers, &tampered, &[secret("a")]), Err(Refusal::NoMatch(NAME)));
+        assert_eq!(verify(&headers, &tampered, &[secret("a")]), Err(Refusal::NoMatch(HEADER.into())));
     }
 }
 
@@ -53,8 +55,8 @@ fn bodies_of_any_kind() {
 fn any_active_secret_will_do_and_no_other() {
     let headers = signed(b"{}", &secret("new"), NOW);
     assert_eq!(verify(&headers, b"{}", &[secret("old"), secret("new")]), Ok(()));
-    assert_eq!(verify(&headers, b"{}", &[secret("old")]), Err(Refusal::NoMatch(NAME)));
-    assert_eq!(verify(&headers, b"{}", &[]), Err(Refusal::NoMatch(NAME)));
+    assert_eq!(verify(&headers, b"{}", &[secret("old")]), Err(Refusal::NoMatch(HEADER.into())));
+    assert_eq!(verify(&headers, b"{}", &[]), Err(Refusal::NoMatch(HEADER.into())));
 }
 
 #[test]
@@ -68,7 +70,11 @@ fn time_counts_both_ways() {
     }
     let old = signed(b"{}", &secret("a"), NOW - 301);
     assert!(matches!(verify(&old, b"{}", &[secret("a")]), Err(Refusal::OutsideTolerance(..))));
-    assert_eq!(verify(&old, b"{}", &[secret("b")]), Err(Refusal::NoMatch(NAME)), "a forger learns nothing of the time");
+    assert_eq!(
+        verify(&old, b"{}", &[secret("b")]),
+        Err(Refusal::NoMatch(HEADER.into())),
+        "a forger learns nothing of the time"
+    );
 }
 
 #[test]
@@ -81,24 +87,27 @@ fn several_v1_and_v0_only() {
     let v0 = v1.replacen("v1", "v0", 1);
     assert!(matches!(
         verify(&with(&format!("{timestamp},{v0}")), b"{}", &[secret("a")]),
-        Err(Refusal::MalformedHeader(..))
+        Err(Refusal::MalformedSignature(..))
     ));
     let many = vec![wrong.as_str(); 17].join(",");
     assert!(matches!(
         verify(&with(&format!("{timestamp},{many},{v1}")), b"{}", &[secret("a")]),
-        Err(Refusal::MalformedHeader(..))
+        Err(Refusal::MalformedSignature(..))
     ));
 }
 
 #[test]
 fn headers_that_are_not_signatures() {
-    assert_eq!(verify(&HeaderMap::new(), b"{}", &[secret("a")]), Err(Refusal::MissingHeader(NAME)));
+    assert_eq!(
+        verify(&HeaderMap::new(), b"{}", &[secret("a")]),
+        Err(Refusal::Missing("the header Stripe-Signature".into()))
+    );
     let v1 = format!("v1={}", "a".repeat(64));
     for header in
         ["", "t=", "v1=", &v1, &format!("t=x,{v1}"), &format!("t=1,t=2,{v1}"), "t=1,v1=zz", &"t=1,".repeat(25_000)]
     {
         let result = verify(&with(header), b"{}", &[secret("a")]);
-        assert!(matches!(result, Err(Refusal::MalformedHeader(..))), "{} bytes: {result:?}", header.len());
+        assert!(matches!(result, Err(Refusal::MalformedSignature(..))), "{} bytes: {result:?}", header.len());
     }
 }
 
@@ -125,15 +134,14 @@ proptest! {
     #[test]
     fn no_header_makes_it_panic(header in proptest::collection::vec(any::<u8>(), 0..200), body in proptest::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(value) = HeaderValue::from_bytes(&header) {
-            let headers = HeaderMap::from_iter([(HEADER, value)]);
+            let headers = HeaderMap::from_iter([(NAME, value)]);
             prop_assert!(verify(&headers, &body, &[secret("a")]).is_err());
         }
-        let _ = Signature::parse(&header);
     }
 
     #[test]
     fn nothing_near_a_header_makes_it_panic(header in "(t=-?[0-9]{0,25},?|v[01]=[0-9a-f]{0,70},?|=|,){0,8}") {
-        let _ = Signature::parse(header.as_bytes());
+        let _ = Signature::parse(&header);
     }
 
     #[test]
