@@ -17,9 +17,11 @@ pub const TABLES: &str = "
     CREATE TABLE late (id int PRIMARY KEY, of int REFERENCES late DEFERRABLE INITIALLY DEFERRED);
     GRANT SELECT, INSERT ON effects, late TO solo_app";
 
-/// `handlers`, and those for Stripe's `test.script` and `test.once` (which must not be rerun after a crash).
+/// `handlers`, and those for Stripe's `test.script` and `test.once` (which must not be rerun after a crash); GitHub's `push`
+/// does as it says, too.
 pub fn handlers(handlers: Handlers) -> Handlers {
-    handlers.on("stripe", "test.script", Scripted).on("stripe", "test.once", OnlyOnce)
+    let handlers = handlers.on("stripe", "test.script", Scripted).on("stripe", "test.once", OnlyOnce);
+    handlers.on("github", "push", Scripted)
 }
 
 struct Script(String);
