@@ -4,13 +4,13 @@ use shared::db::{DbError, Session};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::{Attempt, ExecutionDetail, ExecutionFilter, ExecutionSummary, Page, PageToken};
-
-const MOST: u16 = 200;
+use crate::{
+    Attempt, ExecutionDetail, ExecutionFilter, ExecutionSummary, Outcome, Page, PageToken, audit, outbox, page::MOST,
+};
 
 const LIST: &str = "
     SELECT id, source, event_type, idempotency_key, status, handler, attempt, received_at, next_attempt_at,
-           finished_at, last_error
+           finished_at, last_error, generation, resolved_at
       FROM executions
      WHERE ($1::text IS NULL OR status = $1)
        AND ($2::text IS NULL OR source = $2)
@@ -21,12 +21,14 @@ const LIST: &str = "
 
 const SHOW: &str = "
     SELECT id, source, event_type, idempotency_key, status, handler, attempt, received_at, next_attempt_at,
-           finished_at, last_error, correlation_id, schema_version, occurred_at, lease_until, payload
+           finished_at, last_error, generation, resolved_at, correlation_id, schema_version, occurred_at, lease_until, payload
       FROM executions
      WHERE id = $1";
 
 const ATTEMPTS: &str = "
-    SELECT attempt, started_at, finished_at, outcome, error FROM attempts WHERE execution_id = $1 ORDER BY fence";
+    SELECT attempt, generation, started_at, finished_at, outcome, error
+      FROM (SELECT * FROM attempts WHERE execution_id = $1 ORDER BY fence DESC LIMIT 200) AS latest
+     ORDER BY fence";
 
 pub(crate) async fn list(
     session: &mut Session<'_>,
@@ -48,21 +50,25 @@ pub(crate) async fn list(
     Ok(Page { executions, next })
 }
 
-pub(crate) async fn show(session: &mut Session<'_>, id: Uuid) -> Result<Option<ExecutionDetail>, DbError> {
-    let Some(row) = session.query_opt(SHOW, &[&id]).await? else { return Ok(None) };
+pub(crate) async fn show(session: &mut Session<'_>, id: Uuid) -> Result<Outcome, DbError> {
+    let Some(row) = session.query_opt(SHOW, &[&id]).await? else {
+        return Ok(Outcome::NotFound { what: format!("execution {id}") });
+    };
     let attempts = session.query(ATTEMPTS, &[&id]).await?.iter().map(attempt).collect::<Result<_, DbError>>()?;
-    Ok(Some(ExecutionDetail {
+    Ok(Outcome::Execution(Box::new(ExecutionDetail {
         summary: summary(&row)?,
         correlation_id: row.try_get("correlation_id")?,
         schema_version: row.try_get("schema_version")?,
         occurred_at: row.try_get("occurred_at")?,
         lease_until: row.try_get("lease_until")?,
         attempts,
+        effects: outbox::of_execution(session, id).await?,
+        audit: audit::of_subject(session, &id.to_string()).await?,
         payload: row.try_get("payload")?,
-    }))
+    })))
 }
 
-fn summary(row: &Row) -> Result<ExecutionSummary, DbError> {
+pub(crate) fn summary(row: &Row) -> Result<ExecutionSummary, DbError> {
     Ok(ExecutionSummary {
         id: row.try_get("id")?,
         source: row.try_get("source")?,
@@ -75,6 +81,8 @@ fn summary(row: &Row) -> Result<ExecutionSummary, DbError> {
         next_attempt_at: row.try_get("next_attempt_at")?,
         finished_at: row.try_get("finished_at")?,
         last_error: row.try_get("last_error")?,
+        generation: row.try_get("generation")?,
+        resolved_at: row.try_get("resolved_at")?,
     })
 }
 
@@ -85,5 +93,6 @@ fn attempt(row: &Row) -> Result<Attempt, DbError> {
         finished_at: row.try_get("finished_at")?,
         outcome: row.try_get("outcome")?,
         error: row.try_get("error")?,
+        generation: row.try_get("generation")?,
     })
 }

@@ -5,6 +5,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::{
+    alerts::{AlertState, Alerts},
+    audit::{AuditEntry, AuditFilter, AuditPage},
+    change::{By, Changes},
+    dead::{DeadFilter, DeadLetters},
+    outbox::{EffectDetail, EffectFilter, EffectPage, EffectSummary, RetryEffects},
+    replay::Replay,
+};
+
 /// The version of everything in this file. It grows when an old reader would misread a new text.
 pub const VERSION: u16 = 1;
 
@@ -37,6 +46,92 @@ pub enum Operation {
     ShowExecution {
         id: Uuid,
     },
+    /// The latest to die first.
+    ListDeadLetters {
+        #[serde(default)]
+        filter: DeadFilter,
+        limit: u16,
+        #[serde(default)]
+        after: Option<Cursor>,
+    },
+    /// A person has dealt with them. They stay dead, and are not listed any more.
+    ResolveDeadLetters {
+        ids: Vec<Uuid>,
+        #[serde(flatten)]
+        by: By,
+    },
+    Replay(Replay),
+    /// Ends the lease of an execution whose runner is stuck.
+    Unlock {
+        id: Uuid,
+        /// Even though the lease still runs.
+        #[serde(default)]
+        force: bool,
+        #[serde(flatten)]
+        by: By,
+    },
+    /// Newest first.
+    ListEffects {
+        #[serde(default)]
+        filter: EffectFilter,
+        limit: u16,
+        #[serde(default)]
+        after: Option<Cursor>,
+    },
+    ShowEffect {
+        id: Uuid,
+    },
+    RetryEffects(RetryEffects),
+    /// Newest first, with the silences that hold.
+    ListAlerts {
+        #[serde(default)]
+        state: AlertState,
+        limit: u16,
+        #[serde(default)]
+        after: Option<Cursor>,
+    },
+    ResolveAlerts {
+        keys: Vec<String>,
+        #[serde(flatten)]
+        by: By,
+    },
+    /// Alerts whose key fits the pattern wait until the silence ends.
+    SilenceAlerts {
+        /// `*` stands for anything.
+        pattern: String,
+        /// 60 to 2,592,000 (30 days).
+        seconds: u32,
+        #[serde(flatten)]
+        by: By,
+    },
+    UnsilenceAlerts {
+        /// As it was given.
+        pattern: String,
+        #[serde(flatten)]
+        by: By,
+    },
+    /// Raises an alert under the key `test`, so that one can see it arrive.
+    TestAlert {
+        #[serde(default)]
+        critical: bool,
+        #[serde(flatten)]
+        by: By,
+    },
+    /// Newest first.
+    ListAudit {
+        #[serde(default)]
+        filter: AuditFilter,
+        limit: u16,
+        #[serde(default)]
+        after: Option<Cursor>,
+    },
+}
+
+/// Where a page of anything else than executions ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    pub at: Timestamp,
+    pub id: Uuid,
 }
 
 /// Only executions that fit every given part.
@@ -66,6 +161,13 @@ pub struct Answer {
 pub enum Outcome {
     Executions(Page),
     Execution(Box<ExecutionDetail>),
+    DeadLetters(DeadLetters),
+    Effects(EffectPage),
+    Effect(Box<EffectDetail>),
+    Alerts(Alerts),
+    Audit(AuditPage),
+    /// What a change did, or in a dry run would do.
+    Changed(Changes),
     NotFound {
         what: String,
     },
@@ -99,6 +201,12 @@ pub struct ExecutionSummary {
     pub next_attempt_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
     pub last_error: Option<String>,
+    /// Grows with every replay.
+    #[serde(default = "first")]
+    pub generation: i16,
+    /// Of a dead letter that a person has dealt with.
+    #[serde(default)]
+    pub resolved_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -109,7 +217,14 @@ pub struct ExecutionDetail {
     pub schema_version: i16,
     pub occurred_at: Option<Timestamp>,
     pub lease_until: Option<Timestamp>,
+    /// Of all generations, the latest 200.
     pub attempts: Vec<Attempt>,
+    /// What it left in the outbox, the latest 200.
+    #[serde(default)]
+    pub effects: Vec<EffectSummary>,
+    /// What people did to it, the latest 50.
+    #[serde(default)]
+    pub audit: Vec<AuditEntry>,
     pub payload: Value,
 }
 
@@ -120,6 +235,13 @@ pub struct Attempt {
     pub finished_at: Timestamp,
     pub outcome: String,
     pub error: Option<String>,
+    #[serde(default = "first")]
+    pub generation: i16,
+}
+
+/// The generation of what an older stage tells: it knows no replays.
+fn first() -> i16 {
+    1
 }
 
 #[cfg(test)]
