@@ -54,7 +54,8 @@ const SILENCE: &str = "
 const UNSILENCE: &str = "UPDATE alert_silences SET until = now() WHERE pattern = $1 AND until > now()";
 
 /// The test before this one ends without a word, so that this one is news.
-const END_TEST: &str = "UPDATE alerts SET resolved_at = now(), pending_since = NULL WHERE key = $1 AND resolved_at IS NULL";
+const END_TEST: &str =
+    "UPDATE alerts SET resolved_at = now(), pending_since = NULL WHERE key = $1 AND resolved_at IS NULL";
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -95,13 +95,8 @@ pub(crate) async fn resolve(session: &mut Session<'_>, ids: &[Uuid], by: &By) ->
     }
     changes.skipped.extend(missing(&ids, &rows)?);
     session.execute(RESOLVE, &[&chosen]).await?;
-    audit::record(
-        session,
-        "resolve_dead_letters",
-        by,
-        chosen.iter().map(|id| (id.to_string(), json!({}))).collect(),
-    )
-    .await?;
+    audit::record(session, "resolve_dead_letters", by, chosen.iter().map(|id| (id.to_string(), json!({}))).collect())
+        .await?;
     changes.alerts_resolved = conditions::dead_letters_gone(session, kinds).await?;
     Ok(Outcome::Changed(changes))
 }

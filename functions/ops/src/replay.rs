@@ -142,11 +142,7 @@ pub(crate) async fn replay(session: &mut Session<'_>, request: &Replay) -> Resul
 }
 
 /// The ids that fit the filter. What else fits it is counted in `changes`.
-async fn choose(
-    session: &mut Session<'_>,
-    request: &Replay,
-    changes: &mut Changes,
-) -> Result<Vec<Uuid>, DbError> {
+async fn choose(session: &mut Session<'_>, request: &Replay, changes: &mut Changes) -> Result<Vec<Uuid>, DbError> {
     let ReplayFilter { dead, source, event_type, since, until, .. } = &request.what;
     let (completed, unhandled) = (request.completed && !dead, request.unhandled && !dead);
     let fetch = i64::try_from(MOST + 1).unwrap_or(i64::MAX);

@@ -35,7 +35,8 @@ pub(crate) async fn unlock(session: &mut Session<'_>, id: Uuid, force: bool, by:
     }
     session.execute(UNLOCK, &[&id]).await?;
     let (fence, attempt): (i64, i16) = (row.try_get("fence")?, row.try_get("attempt")?);
-    let detail = json!({"fence_before": fence, "attempt": attempt, "lease_left_seconds": left.round(), "forced": left > 0.0});
+    let detail =
+        json!({"fence_before": fence, "attempt": attempt, "lease_left_seconds": left.round(), "forced": left > 0.0});
     audit::record(session, "unlock", by, vec![(id.to_string(), detail)]).await?;
     let what = if left > 0.0 { "its lease ended" } else { "its lease had run out" };
     let changed = vec![Changed::new(id, format!("{what}; the worker's next tick sweeps it"))];
