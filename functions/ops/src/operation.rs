@@ -247,6 +247,7 @@ fn first() -> i16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ReplayFilter;
 
     /// The wire form, pinned: a CLI and a stage may be of different age.
     #[test]
@@ -263,5 +264,48 @@ mod tests {
         );
         let answer = Answer { version: 1, outcome: Outcome::NotFound { what: "x".into() } };
         assert_eq!(serde_json::to_string(&answer).unwrap(), r#"{"version":1,"outcome":"not_found","what":"x"}"#);
+
+        // An older stage knows no generations.
+        let attempt = r#"{"attempt":1,"started_at":"1970-01-01T00:00:00Z","finished_at":"1970-01-01T00:00:00Z","outcome":"failed","error":"x"}"#;
+        assert_eq!(serde_json::from_str::<Attempt>(attempt).unwrap().generation, 1);
+    }
+
+    #[test]
+    fn the_wire_form_of_changes() {
+        let by = By { actor: "ada".into(), reason: "why".into() };
+        let what = ReplayFilter { dead: true, ..ReplayFilter::default() };
+        let replay = Replay { what, completed: false, unhandled: false, dry_run: false, confirmed: 11, by: by.clone() };
+        for (operation, text) in [
+            (
+                Operation::Replay(replay),
+                r#"{"version":1,"operation":"replay","ids":[],"dead":true,"source":null,"event_type":null,"since":null,"until":null,"completed":false,"unhandled":false,"dry_run":false,"confirmed":11,"actor":"ada","reason":"why"}"#,
+            ),
+            (
+                Operation::SilenceAlerts { pattern: "*".into(), seconds: 60, by: by.clone() },
+                r#"{"version":1,"operation":"silence_alerts","pattern":"*","seconds":60,"actor":"ada","reason":"why"}"#,
+            ),
+            (
+                Operation::Unlock { id: Uuid::nil(), force: true, by },
+                r#"{"version":1,"operation":"unlock","id":"00000000-0000-0000-0000-000000000000","force":true,"actor":"ada","reason":"why"}"#,
+            ),
+            (
+                Operation::ListAlerts { state: AlertState::Open, limit: 20, after: None },
+                r#"{"version":1,"operation":"list_alerts","state":"open","limit":20,"after":null}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&Request::from(operation)).unwrap(), text);
+            let read: Request = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        }
+        let short = r#"{"version":1,"operation":"replay","dead":true,"actor":"ada","reason":"why"}"#;
+        assert!(matches!(
+            serde_json::from_str::<Request>(short).unwrap().operation,
+            Operation::Replay(Replay { confirmed: 0, dry_run: false, .. })
+        ));
+        let answer = Answer { version: 1, outcome: Outcome::Changed(Changes::default()) };
+        assert_eq!(
+            serde_json::to_string(&answer).unwrap(),
+            r#"{"version":1,"outcome":"changed","dry_run":false,"changed":[],"skipped":[],"others":[],"more":false,"alerts_resolved":[]}"#
+        );
     }
 }

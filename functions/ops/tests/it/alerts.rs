@@ -75,10 +75,13 @@ async fn a_test_is_raised_anew_and_the_worker_is_woken() {
     let world = World::new().await;
     world.change(Operation::TestAlert { critical: false, by: by() }).await;
     world.kept.execute("UPDATE alerts SET sent_at = now(), pending_since = NULL").await;
-    world.change(Operation::TestAlert { critical: true, by: by() }).await;
-    let listed = list(&world, AlertState::Pending).await;
-    assert_eq!((listed.alerts.len(), listed.alerts[0].severity.as_str()), (1, "critical"));
-    assert_eq!((world.open_alerts().await, world.wakes().await), (1, 2));
+    for (critical, severity) in [(false, "info"), (true, "critical")] {
+        world.change(Operation::TestAlert { critical, by: by() }).await;
+        let listed = list(&world, AlertState::Pending).await;
+        assert_eq!((listed.alerts.len(), listed.alerts[0].severity.as_str()), (1, severity));
+        assert_eq!(listed.alerts[0].occurrences, 1);
+    }
+    assert_eq!((world.open_alerts().await, world.wakes().await), (1, 3));
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ async fn a_replay_is_a_new_generation_that_is_due_at_once() {
     assert_eq!(changes.changed[0].what, "invoice.paid from stripe, generation 2");
     assert_eq!(changes.alerts_resolved, ["dead_letter:stripe:invoice.paid"]);
     assert_eq!(world.state(id).await, "failed 2 0");
+    assert_eq!(world.kept.count("SELECT fence FROM executions").await, 2, "an earlier owner changes nothing any more");
     assert_eq!((world.audited("replay").await, world.wakes().await), (1, 1));
     assert_eq!(world.kept.count("SELECT count(*) FROM attempts WHERE generation = 1").await, 1);
 
@@ -114,6 +115,8 @@ async fn large_replays_are_confirmed_and_bounded() {
         let refused = refusal(world.ask(ask(confirmed)).await);
         assert!(refused.contains(expected), "{refused}");
     }
+    let tried = world.change(Operation::Replay(Replay { dry_run: true, ..replay_of(dead_only()) })).await;
+    assert_eq!((tried.changed.len(), world.wakes().await), (11, 0));
     assert_eq!(world.kept.count("SELECT count(*) FROM executions WHERE status <> 'dead'").await, 0);
 
     world.kept.execute(&many(12, 1_001)).await;
