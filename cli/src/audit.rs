@@ -24,7 +24,7 @@ pub struct Arguments {
     /// Only changes of this: an execution's or effect's id, an alert's key, a pattern.
     #[arg(long)]
     subject: Option<String>,
-    /// Only this operation: replay, unlock, resolve_dead_letters, retry_effects, ...
+    /// Only this operation: replay, unlock, and so on, as the list shows them
     #[arg(long)]
     operation: Option<String>,
     /// Only by this user.

@@ -119,10 +119,11 @@ fn text(changes: &Changes, words: Words) -> String {
         (count, true) => vec![format!("{count} would be {done}:")],
     };
     let changed = changes.changed.iter().map(|changed| (&changed.subject, &changed.what));
-    list(&mut lines, changed.collect());
+    list(&mut lines, &changed.collect::<Vec<_>>());
     if !changes.skipped.is_empty() {
-        lines.push(format!("{} left as they are:", changes.skipped.len()));
-        list(&mut lines, changes.skipped.iter().map(|skipped| (&skipped.subject, &skipped.why)).collect());
+        lines.push(format!("{} left alone:", changes.skipped.len()));
+        let skipped = changes.skipped.iter().map(|skipped| (&skipped.subject, &skipped.why));
+        list(&mut lines, &skipped.collect::<Vec<_>>());
     }
     for others in &changes.others {
         let at_least = if others.count >= 10_000 { "at least " } else { "" };
@@ -137,7 +138,7 @@ fn text(changes: &Changes, words: Words) -> String {
     lines.join("\n") + "\n"
 }
 
-fn list(lines: &mut Vec<String>, items: Vec<(&String, &String)>) {
+fn list(lines: &mut Vec<String>, items: &[(&String, &String)]) {
     for (subject, what) in items.iter().take(MOST_SHOWN) {
         lines.push(format!("  {}  {}", ui::plain(subject), ui::plain(what)));
     }
@@ -166,7 +167,7 @@ mod tests {
         };
         assert_eq!(
             text(&changes, WORDS),
-            "1 replayed:\n  a  generation 2\n1 left as they are:\n  b  it waits\u{fffd}[2J\n\
+            "1 replayed:\n  a  generation 2\n1 left alone:\n  b  it waits\u{fffd}[2J\n\
              Also fits, but not chosen: at least 10000 (completed)\n\
              More fit the filter than one request takes: run it again for the rest.\nAlerts resolved: k\n"
         );

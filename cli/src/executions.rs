@@ -65,9 +65,9 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 bail!("{}", stage::UNEXPECTED)
             };
             if list.json {
-                ui::print_json(&page)?
+                ui::print_json(&page)?;
             } else {
-                print_page(&page)
+                print_page(&page);
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -80,9 +80,9 @@ pub async fn show(Show { id, json, stage }: Show) -> anyhow::Result<ExitCode> {
     let outcome = Stage::open(stage.stage)?.operate(Operation::ShowExecution { id }).await?;
     let Outcome::Execution(detail) = outcome else { bail!("{}", stage::UNEXPECTED) };
     if json {
-        ui::print_json(&detail)?
+        ui::print_json(&detail)?;
     } else {
-        print_detail(&detail)?
+        print_detail(&detail)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -114,12 +114,13 @@ fn row(execution: &ExecutionSummary) -> Vec<String> {
 fn print_detail(detail: &ExecutionDetail) -> anyhow::Result<()> {
     let summary = &detail.summary;
     let resolved = summary.resolved_at.map(|at| format!(", resolved {}", moment(at))).unwrap_or_default();
+    let no_handler = if summary.status == "completed" { "none for this type" } else { "-" };
     ui::print_fields(&[
         ("id", summary.id.to_string()),
         ("source", summary.source.clone()),
         ("key", summary.key.clone()),
         ("type", format!("{} (version {})", summary.event_type, detail.schema_version)),
-        ("handler", summary.handler.clone().unwrap_or_else(|| "none for this type".into())),
+        ("handler", summary.handler.clone().unwrap_or_else(|| no_handler.into())),
         ("status", format!("{}{resolved}", summary.status)),
         ("generation", summary.generation.to_string()),
         ("occurred", moment_or_none(detail.occurred_at)),

@@ -37,7 +37,7 @@ pub enum Command {
     },
     /// Send dead effects once more. The other side gets the same idempotency key as before.
     Retry {
-        #[arg(conflicts_with = "destination", required_unless_present = "destination")]
+        #[arg(conflicts_with = "destination")]
         ids: Vec<Uuid>,
         /// All dead ones for this host or channel.
         #[arg(long)]
@@ -68,13 +68,16 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let outcome = Stage::open(stage.stage)?.operate(Operation::ShowEffect { id }).await?;
             let Outcome::Effect(detail) = outcome else { bail!("{}", stage::UNEXPECTED) };
             if json {
-                ui::print_json(&detail)?
+                ui::print_json(&detail)?;
             } else {
-                print_detail(&detail)?
+                print_detail(&detail)?;
             }
             Ok(ExitCode::SUCCESS)
         }
         Command::Retry { ids, destination, how } => {
+            if ids.is_empty() && destination.is_none() {
+                bail!("which ones? Give ids, or --destination");
+            }
             let words = Words { done: "put back", named: !ids.is_empty() };
             how.perform(words, |terms| {
                 let (ids, destination) = (ids.clone(), destination.clone());

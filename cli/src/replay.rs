@@ -22,7 +22,7 @@ Examples:
   solo replay --type invoice.paid --since 2h --dry-run
   solo replay --dead --source stripe --since 3d --yes --reason \"the fix is out\"
 
-It fails (exit code 1) when something that was named by its id was left as it is.";
+It fails (exit code 1) when something that was named by its id was left alone.";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]

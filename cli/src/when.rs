@@ -33,14 +33,15 @@ pub fn moment_or_none(time: Option<Timestamp>) -> String {
     time.map_or_else(|| "-".into(), moment)
 }
 
-/// How far it is from `now`: `5m ago`, `in 2h`.
+/// How far it is from `now`, about: `5m ago`, `in 2h`.
 pub fn distance(time: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(time).as_secs();
+    let rounded = |unit: u64| (seconds.unsigned_abs() + unit / 2) / unit;
     let length = match seconds.unsigned_abs() {
-        seconds @ 0..60 => format!("{seconds}s"),
-        seconds @ 60..3_600 => format!("{}m", seconds / 60),
-        seconds @ 3_600..172_800 => format!("{}h", seconds / 3_600),
-        seconds => format!("{}d", seconds / 86_400),
+        seconds @ 0..90 => format!("{seconds}s"),
+        90..5_400 => format!("{}m", rounded(60)),
+        5_400..129_600 => format!("{}h", rounded(3_600)),
+        _ => format!("{}d", rounded(86_400)),
     };
     if seconds < 0 { format!("in {length}") } else { format!("{length} ago") }
 }
@@ -54,7 +55,8 @@ mod tests {
         assert_eq!(parse("2026-11-20T08:00:00Z").unwrap().as_second(), 1_795_161_600);
         for (text, seconds) in [("2h", 7_200), ("3d", 259_200), ("1d 12h", 129_600), ("90s", 90), ("1w", 604_800)] {
             assert_eq!(parse_duration(text).unwrap().as_secs(), seconds, "{text}");
-            let ago = clock::now().duration_since(parse(text).unwrap()).as_secs();
+            let time = parse(text).unwrap();
+            let ago = clock::now().duration_since(time).as_secs();
             assert!((seconds..seconds + 60).contains(&ago), "{text}: {ago}");
         }
         for text in ["", "2", "yesterday", "-2h", "0s", "1mo", "1y", "99999999999999d", "2026-11-20"] {
@@ -67,11 +69,13 @@ mod tests {
         let now: Timestamp = "2026-11-20T08:00:00Z".parse().unwrap();
         for (seconds, expected) in [
             (0, "0s ago"),
-            (59, "59s ago"),
-            (3_599, "59m ago"),
-            (172_799, "47h ago"),
-            (172_800, "2d ago"),
-            (-90, "in 1m"),
+            (89, "89s ago"),
+            (90, "2m ago"),
+            (5_399, "90m ago"),
+            (5_400, "2h ago"),
+            (129_599, "36h ago"),
+            (129_600, "2d ago"),
+            (-7_199, "in 2h"),
         ] {
             assert_eq!(distance(now - SignedDuration::from_secs(seconds), now), expected);
         }

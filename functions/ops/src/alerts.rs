@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     By, Changed, Changes, Cursor, Outcome, Skipped, audit,
-    change::{refused, text},
+    change::{moment, refused, text},
     page::Paging,
 };
 
@@ -144,10 +144,9 @@ pub(crate) async fn resolve(session: &mut Session<'_>, keys: &[String], by: &By)
     let mut changes = Changes::default();
     for key in keys {
         if alerts::resolve(session, &key).await? {
-            changes.alerts_resolved.push(key.clone());
-            changes.changed.push(Changed::new(key, "resolved"));
+            changes.changed.push(Changed::new(&key, "resolved"));
         } else {
-            changes.skipped.push(Skipped::new(key, "not_open", "no alert with this key is open"));
+            changes.skipped.push(Skipped::new(&key, "not_open", "no alert with this key is open"));
         }
     }
     let records = changes.changed.iter().map(|changed| (changed.subject.clone(), json!({}))).collect();
@@ -172,7 +171,7 @@ pub(crate) async fn silence(
     let until: Timestamp = row.try_get("until")?;
     let detail = json!({"until": until});
     audit::record(session, "silence_alerts", by, vec![(pattern.to_owned(), detail)]).await?;
-    let changed = vec![Changed::new(pattern, format!("silent until {until}"))];
+    let changed = vec![Changed::new(&pattern, format!("silent until {}", moment(until)))];
     Ok(Outcome::Changed(Changes { changed, ..Changes::default() }))
 }
 
@@ -184,11 +183,11 @@ pub(crate) async fn unsilence(session: &mut Session<'_>, pattern: &str, by: &By)
     let ended = session.execute(UNSILENCE, &[&pattern]).await?;
     let mut changes = Changes::default();
     if ended == 0 {
-        changes.skipped.push(Skipped::new(pattern, "not_silenced", "no silence with this pattern holds"));
+        changes.skipped.push(Skipped::new(&pattern, "not_silenced", "no silence with this pattern holds"));
         return Ok(Outcome::Changed(changes));
     }
     audit::record(session, "unsilence_alerts", by, vec![(pattern.to_owned(), json!({"ended": ended}))]).await?;
-    changes.changed.push(Changed::new(pattern, "no longer silenced"));
+    changes.changed.push(Changed::new(&pattern, "no longer silenced"));
     Ok(Outcome::Changed(changes))
 }
 
@@ -202,7 +201,7 @@ pub(crate) async fn test(session: &mut Session<'_>, critical: bool, by: &By) -> 
     audit::record(session, "test_alert", by, vec![(TEST.to_owned(), detail)]).await?;
     let message = format!("A test, made by {}: {}", by.actor, by.reason);
     alerts::raise(session, severity, TEST, &message).await?;
-    let changed = vec![Changed::new(TEST, format!("raised as {severity}"))];
+    let changed = vec![Changed::new(&TEST, format!("raised as {severity}"))];
     Ok(Outcome::Changed(Changes { changed, ..Changes::default() }))
 }
 

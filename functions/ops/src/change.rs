@@ -1,5 +1,6 @@
 //! What all changes have in common: who makes them and why, how many at once, and how they are told.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -67,13 +68,13 @@ impl By {
 }
 
 impl Changed {
-    pub(crate) fn new(subject: impl ToString, what: impl Into<String>) -> Self {
+    pub(crate) fn new(subject: &impl ToString, what: impl Into<String>) -> Self {
         Self { subject: subject.to_string(), what: what.into() }
     }
 }
 
 impl Skipped {
-    pub(crate) fn new(subject: impl ToString, code: &str, why: impl Into<String>) -> Self {
+    pub(crate) fn new(subject: &impl ToString, code: &str, why: impl Into<String>) -> Self {
         Self { subject: subject.to_string(), code: code.to_owned(), why: why.into() }
     }
 }
@@ -108,6 +109,11 @@ pub(crate) fn confirm(count: usize, confirmed: u32) -> Result<(), String> {
         "it would change {count}{seen}, and more than {NEEDS_NO_CONFIRMATION} need a confirmation: look at them with \
          --dry-run, then add --yes"
     ))
+}
+
+/// To the second, in UTC, for a person.
+pub(crate) fn moment(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 pub(crate) fn refused(error: impl Into<String>) -> Outcome {

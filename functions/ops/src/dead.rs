@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     By, Changed, Changes, Cursor, ExecutionSummary, Outcome, Skipped, audit,
-    change::{distinct, refused},
+    change::{distinct, moment, refused},
     conditions,
     executions::summary,
     page::Paging,
@@ -87,7 +87,7 @@ pub(crate) async fn resolve(session: &mut Session<'_>, ids: &[Uuid], by: &By) ->
         match verdict(row)? {
             Some(skipped) => changes.skipped.push(skipped),
             None => {
-                changes.changed.push(Changed::new(id, "resolved"));
+                changes.changed.push(Changed::new(&id, "resolved"));
                 kinds.push((row.try_get("source")?, row.try_get("event_type")?));
                 chosen.push(id);
             }
@@ -106,8 +106,8 @@ fn verdict(row: &Row) -> Result<Option<Skipped>, DbError> {
     let resolved_at: Option<Timestamp> = row.try_get("resolved_at")?;
     Ok(match (status, resolved_at) {
         ("dead", None) => None,
-        ("dead", Some(at)) => Some(Skipped::new(id, "resolved", format!("it was resolved at {at}"))),
-        _ => Some(Skipped::new(id, "not_dead", format!("it is {status}, no dead letter"))),
+        ("dead", Some(at)) => Some(Skipped::new(&id, "resolved", format!("it was resolved at {}", moment(at)))),
+        _ => Some(Skipped::new(&id, "not_dead", format!("it is {status}, no dead letter"))),
     })
 }
 

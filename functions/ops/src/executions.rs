@@ -1,12 +1,13 @@
 //! Reading executions for a person.
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use shared::db::{DbError, Session};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::{
-    Attempt, ExecutionDetail, ExecutionFilter, ExecutionSummary, Outcome, Page, PageToken, audit, outbox, page::MOST,
-};
+use crate::{AuditEntry, EffectSummary, Outcome, audit, outbox, page::MOST};
 
 const LIST: &str = "
     SELECT id, source, event_type, idempotency_key, status, handler, attempt, received_at, next_attempt_at,
@@ -29,6 +30,84 @@ const ATTEMPTS: &str = "
     SELECT attempt, generation, started_at, finished_at, outcome, error
       FROM (SELECT * FROM attempts WHERE execution_id = $1 ORDER BY fence DESC LIMIT 200) AS latest
      ORDER BY fence";
+
+/// Only executions that fit every given part.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ExecutionFilter {
+    pub status: Option<String>,
+    pub source: Option<String>,
+    pub event_type: Option<String>,
+}
+
+/// Where a page ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageToken {
+    pub received_at: Timestamp,
+    pub id: Uuid,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Page {
+    pub executions: Vec<ExecutionSummary>,
+    /// Absent on the last page.
+    pub next: Option<PageToken>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExecutionSummary {
+    pub id: Uuid,
+    pub source: String,
+    pub event_type: String,
+    pub key: String,
+    pub status: String,
+    pub handler: Option<String>,
+    pub attempt: i16,
+    pub received_at: Timestamp,
+    pub next_attempt_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub last_error: Option<String>,
+    /// Grows with every replay.
+    #[serde(default = "first")]
+    pub generation: i16,
+    /// Of a dead letter that a person has dealt with.
+    #[serde(default)]
+    pub resolved_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExecutionDetail {
+    #[serde(flatten)]
+    pub summary: ExecutionSummary,
+    pub correlation_id: String,
+    pub schema_version: i16,
+    pub occurred_at: Option<Timestamp>,
+    pub lease_until: Option<Timestamp>,
+    /// Of all generations, the latest 200.
+    pub attempts: Vec<Attempt>,
+    /// What it left in the outbox, the latest 200.
+    #[serde(default)]
+    pub effects: Vec<EffectSummary>,
+    /// What people did to it, the latest 50.
+    #[serde(default)]
+    pub audit: Vec<AuditEntry>,
+    pub payload: Value,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Attempt {
+    pub attempt: i16,
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+    pub outcome: String,
+    pub error: Option<String>,
+    #[serde(default = "first")]
+    pub generation: i16,
+}
+
+/// The generation of what an older stage tells: it knows no replays.
+fn first() -> i16 {
+    1
+}
 
 pub(crate) async fn list(
     session: &mut Session<'_>,

@@ -21,10 +21,8 @@ pub use alerts::{Alert, AlertState, Alerts, Silence};
 pub use audit::{AuditEntry, AuditFilter, AuditPage};
 pub use change::{By, Changed, Changes, MOST, NEEDS_NO_CONFIRMATION, Others, Skipped};
 pub use dead::{DeadFilter, DeadLetters};
-pub use operation::{
-    Answer, Attempt, Cursor, ExecutionDetail, ExecutionFilter, ExecutionSummary, Operation, Outcome, Page, PageToken,
-    Request, VERSION,
-};
+pub use executions::{Attempt, ExecutionDetail, ExecutionFilter, ExecutionSummary, Page, PageToken};
+pub use operation::{Answer, Cursor, Operation, Outcome, Request, VERSION};
 pub use outbox::{EffectDetail, EffectFilter, EffectPage, EffectSummary, RetryEffects};
 pub use replay::{Replay, ReplayFilter};
 

@@ -2,15 +2,15 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
     alerts::{AlertState, Alerts},
-    audit::{AuditEntry, AuditFilter, AuditPage},
+    audit::{AuditFilter, AuditPage},
     change::{By, Changes},
     dead::{DeadFilter, DeadLetters},
-    outbox::{EffectDetail, EffectFilter, EffectPage, EffectSummary, RetryEffects},
+    executions::{ExecutionDetail, ExecutionFilter, Page, PageToken},
+    outbox::{EffectDetail, EffectFilter, EffectPage, RetryEffects},
     replay::Replay,
 };
 
@@ -134,21 +134,6 @@ pub struct Cursor {
     pub id: Uuid,
 }
 
-/// Only executions that fit every given part.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct ExecutionFilter {
-    pub status: Option<String>,
-    pub source: Option<String>,
-    pub event_type: Option<String>,
-}
-
-/// Where a page ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PageToken {
-    pub received_at: Timestamp,
-    pub id: Uuid,
-}
-
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Answer {
     pub version: u16,
@@ -181,73 +166,10 @@ pub enum Outcome {
     },
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Page {
-    pub executions: Vec<ExecutionSummary>,
-    /// Absent on the last page.
-    pub next: Option<PageToken>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ExecutionSummary {
-    pub id: Uuid,
-    pub source: String,
-    pub event_type: String,
-    pub key: String,
-    pub status: String,
-    pub handler: Option<String>,
-    pub attempt: i16,
-    pub received_at: Timestamp,
-    pub next_attempt_at: Option<Timestamp>,
-    pub finished_at: Option<Timestamp>,
-    pub last_error: Option<String>,
-    /// Grows with every replay.
-    #[serde(default = "first")]
-    pub generation: i16,
-    /// Of a dead letter that a person has dealt with.
-    #[serde(default)]
-    pub resolved_at: Option<Timestamp>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ExecutionDetail {
-    #[serde(flatten)]
-    pub summary: ExecutionSummary,
-    pub correlation_id: String,
-    pub schema_version: i16,
-    pub occurred_at: Option<Timestamp>,
-    pub lease_until: Option<Timestamp>,
-    /// Of all generations, the latest 200.
-    pub attempts: Vec<Attempt>,
-    /// What it left in the outbox, the latest 200.
-    #[serde(default)]
-    pub effects: Vec<EffectSummary>,
-    /// What people did to it, the latest 50.
-    #[serde(default)]
-    pub audit: Vec<AuditEntry>,
-    pub payload: Value,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Attempt {
-    pub attempt: i16,
-    pub started_at: Timestamp,
-    pub finished_at: Timestamp,
-    pub outcome: String,
-    pub error: Option<String>,
-    #[serde(default = "first")]
-    pub generation: i16,
-}
-
-/// The generation of what an older stage tells: it knows no replays.
-fn first() -> i16 {
-    1
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ReplayFilter;
+    use crate::{Attempt, ReplayFilter};
 
     /// The wire form, pinned: a CLI and a stage may be of different age.
     #[test]

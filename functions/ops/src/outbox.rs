@@ -163,11 +163,11 @@ pub(crate) async fn retry(session: &mut Session<'_>, request: &RetryEffects) -> 
     for row in &rows {
         let (id, status): (Uuid, &str) = (row.try_get("id")?, row.try_get("status")?);
         if status != "dead" {
-            changes.skipped.push(Skipped::new(id, "not_dead", format!("it is {status}, not dead")));
+            changes.skipped.push(Skipped::new(&id, "not_dead", format!("it is {status}, not dead")));
             continue;
         }
         let destination: String = row.try_get("destination")?;
-        changes.changed.push(Changed::new(id, format!("for {destination}")));
+        changes.changed.push(Changed::new(&id, format!("for {destination}")));
         records.push((id.to_string(), before(row)?));
         destinations.push(destination);
         chosen.push(id);

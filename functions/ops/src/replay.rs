@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     By, Changed, Changes, Others, Outcome, Skipped, audit,
-    change::{MOST, confirm, distinct, refused},
+    change::{MOST, confirm, distinct, moment, refused},
     conditions,
     dead::missing,
 };
@@ -218,7 +218,7 @@ impl Candidate {
 
     /// Why it is left as it is, if so.
     fn skip(&self, request: &Replay, by_id: bool) -> Option<Skipped> {
-        let skip = |code: &str, why: String| Some(Skipped::new(self.id, code, why));
+        let skip = |code: &str, why: String| Some(Skipped::new(&self.id, code, why));
         let unhandled = self.handler.is_none();
         match self.status.as_str() {
             _ if self.generation == i16::MAX => skip("worn_out", "it was replayed too often".into()),
@@ -231,7 +231,7 @@ impl Candidate {
             "completed" if unhandled || by_id || request.completed => None,
             "completed" => skip("completed", "it completed".into()),
             "failed" => {
-                let at = self.next_attempt_at.map_or_else(|| "its time".to_owned(), |at| at.to_string());
+                let at = self.next_attempt_at.map_or_else(|| "its time".to_owned(), moment);
                 skip("waiting", format!("it waits for its retry already, at {at}"))
             }
             _ => {
@@ -247,7 +247,7 @@ impl Candidate {
     }
 
     fn changed(&self) -> Changed {
-        Changed::new(self.id, format!("{} from {}, generation {}", self.event_type, self.source, self.generation + 1))
+        Changed::new(&self.id, format!("{} from {}, generation {}", self.event_type, self.source, self.generation + 1))
     }
 
     /// For the audit trail.

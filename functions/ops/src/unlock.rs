@@ -39,6 +39,6 @@ pub(crate) async fn unlock(session: &mut Session<'_>, id: Uuid, force: bool, by:
         json!({"fence_before": fence, "attempt": attempt, "lease_left_seconds": left.round(), "forced": left > 0.0});
     audit::record(session, "unlock", by, vec![(id.to_string(), detail)]).await?;
     let what = if left > 0.0 { "its lease ended" } else { "its lease had run out" };
-    let changed = vec![Changed::new(id, format!("{what}; the worker's next tick sweeps it"))];
+    let changed = vec![Changed::new(&id, format!("{what}; the worker's next tick sweeps it"))];
     Ok(Outcome::Changed(Changes { changed, ..Changes::default() }))
 }

@@ -25,7 +25,7 @@ async fn a_replay_is_a_new_generation_that_is_due_at_once() {
     assert_eq!(world.kept.count("SELECT count(*) FROM attempts WHERE generation = 1").await, 1);
 
     let mut session = world.runner.session().await.unwrap();
-    let due = executions::due(&mut session, 5, Duration::from_secs(60)).await.unwrap();
+    let due = executions::due(&mut session, 5, Duration::from_mins(1)).await.unwrap();
     assert_eq!(due.iter().map(|due| due.id).collect::<Vec<_>>(), [id]);
     drop(session);
 

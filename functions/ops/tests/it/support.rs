@@ -23,7 +23,7 @@ pub struct World {
     pub runner: Database,
 }
 
-pub const TERMS: Terms = Terms { lease: Duration::from_secs(60), max_attempts: 3, rerun_after_crash: true };
+pub const TERMS: Terms = Terms { lease: Duration::from_mins(1), max_attempts: 3, rerun_after_crash: true };
 
 impl World {
     pub async fn new() -> Self {
