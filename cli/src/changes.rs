@@ -126,8 +126,7 @@ fn text(changes: &Changes, words: Words) -> String {
         list(&mut lines, &skipped.collect::<Vec<_>>());
     }
     for others in &changes.others {
-        let at_least = if others.count >= 10_000 { "at least " } else { "" };
-        lines.push(format!("Also fits, but not chosen: {at_least}{} ({})", others.count, others.why));
+        lines.push(format!("Also fits, but not chosen: {} ({})", others.count, others.why));
     }
     if changes.more {
         lines.push("More fit the filter than one request takes: run it again for the rest.".into());
@@ -160,7 +159,7 @@ mod tests {
         let changes = Changes {
             changed: vec![Changed { subject: "a".into(), what: "generation 2".into() }],
             skipped: vec![Skipped { subject: "b".into(), code: "waiting".into(), why: "it waits\u{1b}[2J".into() }],
-            others: vec![Others { count: 10_000, code: "completed".into(), why: "completed".into() }],
+            others: vec![Others { count: 3, code: "completed".into(), why: "completed".into() }],
             more: true,
             alerts_resolved: vec!["k".into()],
             ..Changes::default()
@@ -168,7 +167,7 @@ mod tests {
         assert_eq!(
             text(&changes, WORDS),
             "1 replayed:\n  a  generation 2\n1 left alone:\n  b  it waits\u{fffd}[2J\n\
-             Also fits, but not chosen: at least 10000 (completed)\n\
+             Also fits, but not chosen: 3 (completed)\n\
              More fit the filter than one request takes: run it again for the rest.\nAlerts resolved: k\n"
         );
         let none = Changes { dry_run: true, ..Changes::default() };

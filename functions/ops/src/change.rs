@@ -28,7 +28,7 @@ pub struct Changes {
     pub changed: Vec<Changed>,
     /// What was asked for and left as it is.
     pub skipped: Vec<Skipped>,
-    /// What fits a filter and was not chosen.
+    /// What fits a filter and was not chosen, of the latest 20,000 executions.
     pub others: Vec<Others>,
     /// More fit the filter than one request changes.
     pub more: bool,

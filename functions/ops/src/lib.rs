@@ -84,6 +84,9 @@ async fn run(environment: &Environment, operation: Operation) -> Result<Outcome,
     }
 }
 
+/// A person waits, and a filter may look at every row: longer than an event's statement may take, shorter than Lambda waits.
+const PATIENCE: &str = "SELECT set_config('statement_timeout', '20s', true)";
+
 async fn change_and_wake(
     environment: &Environment,
     session: &mut Session<'_>,
@@ -94,10 +97,15 @@ async fn change_and_wake(
         Operation::Replay(_) | Operation::Unlock { .. } | Operation::RetryEffects(_) | Operation::TestAlert { .. }
     );
     session.begin().await?;
+    session.query(PATIENCE, &[]).await?;
     let outcome = change(session, operation).await?;
     match &outcome {
         Outcome::Changed(changes) if !changes.dry_run => {
-            session.commit().await?;
+            if let Err(error) = session.commit().await {
+                tracing::error!(%error, "the commit failed");
+                let error = format!("whether it happened is not known; the audit trail says so ({error})");
+                return Ok(Outcome::Failed { error });
+            }
             if wakes && !changes.changed.is_empty() {
                 environment.inbox.wake().await;
             }

@@ -15,22 +15,23 @@ use crate::{
     page::Paging,
 };
 
+/// The ids grow with time (UUID version 7), and have an index.
 const LIST: &str = "
     SELECT id, execution_id, effect ->> 'kind' AS kind, destination, status, created_at, relay_at, relays, attempts,
            finished_at, response_status, last_error
       FROM outbox
      WHERE ($1::text IS NULL OR status = $1)
        AND ($2::text IS NULL OR destination = $2)
-       AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4))
-     ORDER BY created_at DESC, id DESC
-     LIMIT $5";
+       AND ($3::uuid IS NULL OR id < $3)
+     ORDER BY id DESC
+     LIMIT $4";
 
 const OF_EXECUTION: &str = "
     SELECT id, execution_id, effect ->> 'kind' AS kind, destination, status, created_at, relay_at, relays, attempts,
            finished_at, response_status, last_error
       FROM outbox
      WHERE execution_id = $1
-     ORDER BY created_at DESC, id DESC
+     ORDER BY id DESC
      LIMIT 200";
 
 const SHOW: &str = "
@@ -120,8 +121,8 @@ pub(crate) async fn list(
     after: Option<Cursor>,
 ) -> Result<EffectPage, DbError> {
     let paging = Paging::new(limit, after);
-    let (after_time, after_id, fetch) = (paging.after_time(), paging.after_id(), paging.fetch());
-    let rows = session.query(LIST, &[&filter.status, &filter.destination, &after_time, &after_id, &fetch]).await?;
+    let (after, fetch) = (paging.after_id(), paging.fetch());
+    let rows = session.query(LIST, &[&filter.status, &filter.destination, &after, &fetch]).await?;
     let (effects, next) = paging.cut(&rows, summary, |effect| Cursor { at: effect.created_at, id: effect.id })?;
     Ok(EffectPage { effects, next })
 }

@@ -31,21 +31,20 @@ const CHOOSE: &str = "
      ORDER BY finished_at, id
      LIMIT $7";
 
-/// What else fits the filter, counted up to 10,000.
+/// What else fits the filter, of the latest 20,000 that came: it is for information, and must not take long.
 const OTHERS: &str = "
     SELECT code, count(*)
       FROM (SELECT CASE WHEN status = 'completed' AND handler IS NULL THEN 'unhandled'
                         WHEN status = 'dead' THEN 'resolved'
                         ELSE status END AS code
-              FROM executions
+              FROM (SELECT * FROM executions ORDER BY received_at DESC, id DESC LIMIT 20000) AS latest
              WHERE NOT ((status = 'dead' AND resolved_at IS NULL)
                         OR (status = 'completed' AND ((handler IS NOT NULL AND $1) OR (handler IS NULL AND $2))))
                AND (status = 'dead' OR NOT $3)
                AND ($4::text IS NULL OR source = $4)
                AND ($5::text IS NULL OR event_type = $5)
                AND ($6::timestamptz IS NULL OR COALESCE(finished_at, started_at, received_at) >= $6)
-               AND ($7::timestamptz IS NULL OR COALESCE(finished_at, started_at, received_at) < $7)
-             LIMIT 10000) AS others
+               AND ($7::timestamptz IS NULL OR COALESCE(finished_at, started_at, received_at) < $7)) AS others
      GROUP BY code
      ORDER BY code";
 

@@ -11,7 +11,7 @@ use crate::support::{World, by, codes, refusal};
 async fn dead(world: &World, count: usize) -> Vec<Uuid> {
     let mut ids = Vec::new();
     for _ in 0..count {
-        let id = Uuid::new_v4();
+        let id = shared::clock::new_id();
         let effect = json!({"kind": "http", "method": "POST", "url": "https://api.example.com/", "timeout_ms": 1000});
         world
             .kept
@@ -88,7 +88,8 @@ async fn the_list_is_paged_and_filtered() {
     };
     let page = list(EffectFilter::default(), 2, None).await;
     let rest = list(EffectFilter::default(), 2, page.next).await;
-    assert_eq!((page.effects.len(), rest.effects.len(), rest.next), (2, 1, None));
+    let seen: Vec<_> = page.effects.iter().chain(&rest.effects).map(|effect| effect.id).collect();
+    assert_eq!((seen, rest.next), (vec![ids[2], ids[1], ids[0]], None));
     let only = |status: &str| EffectFilter { status: Some(status.into()), destination: None };
     assert_eq!(list(only("dead"), 9, None).await.effects.len(), 2);
     assert_eq!(list(only("pending"), 9, None).await.effects[0].id, ids[0]);
