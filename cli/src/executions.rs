@@ -2,13 +2,16 @@
 
 use std::process::ExitCode;
 
-use jiff::Timestamp;
-use ops::{ExecutionDetail, ExecutionFilter, ExecutionSummary, Operation, Outcome, Page, PageToken};
+use anyhow::bail;
+use ops::{Attempt, ExecutionDetail, ExecutionFilter, ExecutionSummary, Operation, Outcome, Page, PageToken};
+use shared::clock;
 use uuid::Uuid;
 
 use crate::{
+    audit, outbox,
     stage::{self, Stage},
     ui,
+    when::{moment, moment_or_none},
 };
 
 #[derive(clap::Subcommand)]
@@ -16,14 +19,17 @@ pub enum Command {
     /// List executions, newest first.
     List(List),
     /// Show one execution with its attempts and its payload.
-    Show {
-        id: Uuid,
-        /// For programs: one JSON object.
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        stage: stage::Arguments,
-    },
+    Show(Show),
+}
+
+#[derive(clap::Args)]
+pub struct Show {
+    id: Uuid,
+    /// For programs: one JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    stage: stage::Arguments,
 }
 
 #[derive(clap::Args)]
@@ -55,23 +61,30 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::List(list) => {
             let filter = ExecutionFilter { status: list.status, source: list.source, event_type: list.event_type };
             let operation = Operation::ListExecutions { filter, limit: list.limit, after: list.after };
-            if let Outcome::Executions(page) = Stage::open(list.stage.stage)?.operate(operation).await? {
-                if list.json { print_json(&page)? } else { print_page(&page) }
+            let Outcome::Executions(page) = Stage::open(list.stage.stage)?.operate(operation).await? else {
+                bail!("{}", stage::UNEXPECTED)
+            };
+            if list.json {
+                ui::print_json(&page)?;
+            } else {
+                print_page(&page);
             }
+            Ok(ExitCode::SUCCESS)
         }
-        Command::Show { id, json, stage } => {
-            let operation = Operation::ShowExecution { id };
-            if let Outcome::Execution(detail) = Stage::open(stage.stage)?.operate(operation).await? {
-                if json { print_json(&detail)? } else { print_detail(&detail)? }
-            }
-        }
+        Command::Show(arguments) => show(arguments).await,
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
-    Ok(())
+/// `solo dead show`, too.
+pub async fn show(Show { id, json, stage }: Show) -> anyhow::Result<ExitCode> {
+    let outcome = Stage::open(stage.stage)?.operate(Operation::ShowExecution { id }).await?;
+    let Outcome::Execution(detail) = outcome else { bail!("{}", stage::UNEXPECTED) };
+    if json {
+        ui::print_json(&detail)?;
+    } else {
+        print_detail(&detail)?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print_page(page: &Page) {
@@ -100,48 +113,50 @@ fn row(execution: &ExecutionSummary) -> Vec<String> {
 
 fn print_detail(detail: &ExecutionDetail) -> anyhow::Result<()> {
     let summary = &detail.summary;
-    let or_none = |time: Option<Timestamp>| time.map_or_else(|| "-".into(), moment);
-    for (name, value) in [
+    let resolved = summary.resolved_at.map(|at| format!(", resolved {}", moment(at))).unwrap_or_default();
+    let no_handler = if summary.status == "completed" { "none for this type" } else { "-" };
+    ui::print_fields(&[
         ("id", summary.id.to_string()),
         ("source", summary.source.clone()),
         ("key", summary.key.clone()),
         ("type", format!("{} (version {})", summary.event_type, detail.schema_version)),
-        ("handler", summary.handler.clone().unwrap_or_else(|| "none for this type".into())),
-        ("status", summary.status.clone()),
-        ("occurred", or_none(detail.occurred_at)),
+        ("handler", summary.handler.clone().unwrap_or_else(|| no_handler.into())),
+        ("status", format!("{}{resolved}", summary.status)),
+        ("generation", summary.generation.to_string()),
+        ("occurred", moment_or_none(detail.occurred_at)),
         ("received", moment(summary.received_at)),
-        ("finished", or_none(summary.finished_at)),
-        ("next attempt", or_none(summary.next_attempt_at)),
+        ("finished", moment_or_none(summary.finished_at)),
+        ("lease until", moment_or_none(detail.lease_until)),
+        ("next attempt", moment_or_none(summary.next_attempt_at)),
         ("correlation id", detail.correlation_id.clone()),
         ("last error", summary.last_error.clone().unwrap_or_else(|| "-".into())),
-    ] {
-        println!("{name:<15} {value}");
-    }
+    ]);
     if !detail.attempts.is_empty() {
-        let rows = detail.attempts.iter().map(|attempt| {
-            let took = attempt.finished_at.duration_since(attempt.started_at).as_millis();
-            let error = attempt.error.clone().unwrap_or_default();
-            vec![
-                attempt.attempt.to_string(),
-                moment(attempt.started_at),
-                format!("{took} ms"),
-                attempt.outcome.clone(),
-                error,
-            ]
-        });
-        println!("\n{}", ui::table(&["attempt", "started", "took", "outcome", "error"], rows.collect()));
+        let rows = detail.attempts.iter().map(attempt_row).collect();
+        println!("\n{}", ui::table(&["generation", "attempt", "started", "took", "outcome", "error"], rows));
+    }
+    if !detail.effects.is_empty() {
+        println!("\n{}", outbox::table(&detail.effects, clock::now()));
+    }
+    if !detail.audit.is_empty() {
+        println!("\n{}", audit::table(&detail.audit, clock::now()));
     }
     println!("\n{}", serde_json::to_string_pretty(&detail.payload)?);
     Ok(())
 }
 
-/// To the second, in UTC.
-fn moment(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+fn attempt_row(attempt: &Attempt) -> Vec<String> {
+    let took = attempt.finished_at.duration_since(attempt.started_at).as_millis();
+    vec![
+        attempt.generation.to_string(),
+        attempt.attempt.to_string(),
+        moment(attempt.started_at),
+        format!("{took} ms"),
+        attempt.outcome.clone(),
+        attempt.error.clone().unwrap_or_default(),
+    ]
 }
 
 fn parse_token(text: &str) -> Result<PageToken, String> {
-    let parts = text.split_once('/').and_then(|(time, id)| Some((time.parse().ok()?, id.parse().ok()?)));
-    let (received_at, id) = parts.ok_or("it is what the page before printed after --after")?;
-    Ok(PageToken { received_at, id })
+    ui::parse_cursor(text).map(|cursor| PageToken { received_at: cursor.at, id: cursor.id })
 }

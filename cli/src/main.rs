@@ -1,18 +1,26 @@
 //! `solo`: everything a founder does by hand, in one command.
 
+mod alerts;
+mod audit;
+mod changes;
 mod chaos;
+mod dead;
 mod demo;
 mod dev;
 mod env;
 mod executions;
 mod guard;
+mod outbox;
 mod project;
+mod replay;
 mod schemas;
 mod send;
 mod stack;
 mod stage;
 mod test_stack;
 mod ui;
+mod unlock;
+mod when;
 
 use std::process::ExitCode;
 
@@ -39,6 +47,21 @@ enum Command {
     Executions(executions::Command),
     /// Write the JSON Schemas of the first-party event types to docs/events.
     Schemas,
+    /// Dead letters: events that wait for a person.
+    #[command(subcommand)]
+    Dead(dead::Command),
+    /// Handle events once more: by their ids, or all that fit a filter.
+    Replay(replay::Arguments),
+    /// Take an execution from a runner that is stuck.
+    Unlock(unlock::Arguments),
+    /// The outbox: what leaves the system, and what could not.
+    #[command(subcommand)]
+    Outbox(outbox::Command),
+    /// Alerts: list, silence, resolve, test.
+    #[command(subcommand)]
+    Alerts(alerts::Command),
+    /// Who changed what by hand, and why.
+    Audit(audit::Arguments),
     /// Check the environment.
     #[command(subcommand)]
     Env(env::Command),
@@ -71,6 +94,12 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Send(arguments) => send::run(arguments).await,
         Command::Executions(command) => executions::run(command).await,
         Command::Schemas => schemas::run(),
+        Command::Dead(command) => dead::run(command).await,
+        Command::Replay(arguments) => replay::run(arguments).await,
+        Command::Unlock(arguments) => unlock::run(arguments).await,
+        Command::Outbox(command) => outbox::run(command).await,
+        Command::Alerts(command) => alerts::run(command).await,
+        Command::Audit(arguments) => audit::run(arguments).await,
         Command::Env(command) => env::run(&command),
         Command::Chaos(arguments) => chaos::run(arguments).await,
         Command::TestStack(arguments) => test_stack::run(arguments).await,

@@ -7,6 +7,10 @@ use secrecy::SecretString;
 
 use crate::project::Project;
 
+/// An answer of the right version that is none to the question.
+pub const UNEXPECTED: &str =
+    "the ops function answered something else than it was asked; deploy it and this CLI from one version";
+
 /// A running stage.
 pub struct Stage {
     values: BTreeMap<String, String>,

@@ -54,3 +54,63 @@ fn wrong_arguments_are_explained() {
     let (fine, text) = solo(clone.path(), &["--help"]);
     assert!(fine && text.contains("executions") && !text.contains("guard"), "{text}");
 }
+
+/// `solo` in a clone without a stack: what is wrong with the arguments is said before anything is asked of one.
+fn refused(arguments: &[&str], expected: &str) {
+    let (fine, text) = solo(bare_clone().path(), arguments);
+    assert!(!fine && text.contains(expected), "{arguments:?}: {text}");
+}
+
+const ID: &str = "0199c5a2-7d1e-7cc0-9a57-3f1b7a6d0c11";
+
+#[test]
+fn a_change_needs_a_reason() {
+    for arguments in [
+        &["replay", ID][..],
+        &["dead", "replay", "--all"],
+        &["dead", "resolve", ID],
+        &["unlock", ID],
+        &["outbox", "retry", ID],
+        &["alerts", "resolve", "key"],
+        &["alerts", "silence", "key", "--for", "2h"],
+        &["alerts", "unsilence", "key"],
+        &["alerts", "test"],
+    ] {
+        refused(arguments, "--reason");
+    }
+    // A try changes nothing, so it needs none: all that is missing is the stack.
+    for arguments in [&["replay", ID, "--dry-run"][..], &["dead", "replay", "--all", "--dry-run"]] {
+        refused(arguments, "make dev");
+    }
+}
+
+#[test]
+fn a_replay_says_which() {
+    refused(&["replay", "--reason", "why"], "--type, --source, --since, --until or --dead");
+    refused(&["dead", "replay", "--reason", "why"], "or --all");
+    refused(&["replay", ID, "--since", "2h", "--reason", "why"], "cannot be used with");
+    refused(&["replay", "--dead", "--completed", "--reason", "why"], "cannot be used with");
+    refused(&["dead", "replay", ID, "--all", "--reason", "why"], "cannot be used with");
+    refused(&["replay", ID, "--dry-run", "--yes"], "cannot be used with");
+    refused(&["outbox", "retry", "--reason", "why"], "--destination");
+    refused(&["dead", "resolve", "--reason", "why"], "<IDS>");
+}
+
+#[test]
+fn times_and_pages_that_are_none_are_explained() {
+    for text in ["yesterday", "-2h", "1mo", "2026-13-01T00:00:00Z"] {
+        refused(&["dead", "list", &format!("--since={text}")], "2h or 3d");
+    }
+    refused(&["alerts", "silence", "x", "--for", "long", "--reason", "why"], "30m, 2h or 3d");
+    refused(&["audit", "--after", "here"], "what the page before printed");
+    refused(&["outbox", "list", "--limit", "201"], "201");
+    refused(&["outbox", "list", "--status", "lost"], "delivered, dead");
+}
+
+#[test]
+fn help_has_examples() {
+    for command in ["dead", "replay", "unlock", "outbox", "alerts", "audit"] {
+        let (fine, text) = solo(bare_clone().path(), &[command, "--help"]);
+        assert!(fine && text.contains("Examples:") && text.contains(&format!("solo {command} ")), "{text}");
+    }
+}

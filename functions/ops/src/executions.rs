@@ -1,16 +1,17 @@
 //! Reading executions for a person.
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use shared::db::{DbError, Session};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::{Attempt, ExecutionDetail, ExecutionFilter, ExecutionSummary, Page, PageToken};
-
-const MOST: u16 = 200;
+use crate::{AuditEntry, EffectSummary, Outcome, audit, outbox, page::MOST};
 
 const LIST: &str = "
     SELECT id, source, event_type, idempotency_key, status, handler, attempt, received_at, next_attempt_at,
-           finished_at, last_error
+           finished_at, last_error, generation, resolved_at
       FROM executions
      WHERE ($1::text IS NULL OR status = $1)
        AND ($2::text IS NULL OR source = $2)
@@ -21,12 +22,92 @@ const LIST: &str = "
 
 const SHOW: &str = "
     SELECT id, source, event_type, idempotency_key, status, handler, attempt, received_at, next_attempt_at,
-           finished_at, last_error, correlation_id, schema_version, occurred_at, lease_until, payload
+           finished_at, last_error, generation, resolved_at, correlation_id, schema_version, occurred_at, lease_until, payload
       FROM executions
      WHERE id = $1";
 
 const ATTEMPTS: &str = "
-    SELECT attempt, started_at, finished_at, outcome, error FROM attempts WHERE execution_id = $1 ORDER BY fence";
+    SELECT attempt, generation, started_at, finished_at, outcome, error
+      FROM (SELECT * FROM attempts WHERE execution_id = $1 ORDER BY fence DESC LIMIT 200) AS latest
+     ORDER BY fence";
+
+/// Only executions that fit every given part.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ExecutionFilter {
+    pub status: Option<String>,
+    pub source: Option<String>,
+    pub event_type: Option<String>,
+}
+
+/// Where a page ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageToken {
+    pub received_at: Timestamp,
+    pub id: Uuid,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Page {
+    pub executions: Vec<ExecutionSummary>,
+    /// Absent on the last page.
+    pub next: Option<PageToken>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExecutionSummary {
+    pub id: Uuid,
+    pub source: String,
+    pub event_type: String,
+    pub key: String,
+    pub status: String,
+    pub handler: Option<String>,
+    pub attempt: i16,
+    pub received_at: Timestamp,
+    pub next_attempt_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub last_error: Option<String>,
+    /// Grows with every replay.
+    #[serde(default = "first")]
+    pub generation: i16,
+    /// Of a dead letter that a person has dealt with.
+    #[serde(default)]
+    pub resolved_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExecutionDetail {
+    #[serde(flatten)]
+    pub summary: ExecutionSummary,
+    pub correlation_id: String,
+    pub schema_version: i16,
+    pub occurred_at: Option<Timestamp>,
+    pub lease_until: Option<Timestamp>,
+    /// Of all generations, the latest 200.
+    pub attempts: Vec<Attempt>,
+    /// What it left in the outbox, the latest 200.
+    #[serde(default)]
+    pub effects: Vec<EffectSummary>,
+    /// What people did to it, the latest 50.
+    #[serde(default)]
+    pub audit: Vec<AuditEntry>,
+    pub payload: Value,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Attempt {
+    pub attempt: i16,
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+    pub outcome: String,
+    pub error: Option<String>,
+    #[serde(default = "first")]
+    pub generation: i16,
+}
+
+/// The generation of what an older stage tells: it knows no replays.
+fn first() -> i16 {
+    1
+}
 
 pub(crate) async fn list(
     session: &mut Session<'_>,
@@ -48,21 +129,25 @@ pub(crate) async fn list(
     Ok(Page { executions, next })
 }
 
-pub(crate) async fn show(session: &mut Session<'_>, id: Uuid) -> Result<Option<ExecutionDetail>, DbError> {
-    let Some(row) = session.query_opt(SHOW, &[&id]).await? else { return Ok(None) };
+pub(crate) async fn show(session: &mut Session<'_>, id: Uuid) -> Result<Outcome, DbError> {
+    let Some(row) = session.query_opt(SHOW, &[&id]).await? else {
+        return Ok(Outcome::NotFound { what: format!("execution {id}") });
+    };
     let attempts = session.query(ATTEMPTS, &[&id]).await?.iter().map(attempt).collect::<Result<_, DbError>>()?;
-    Ok(Some(ExecutionDetail {
+    Ok(Outcome::Execution(Box::new(ExecutionDetail {
         summary: summary(&row)?,
         correlation_id: row.try_get("correlation_id")?,
         schema_version: row.try_get("schema_version")?,
         occurred_at: row.try_get("occurred_at")?,
         lease_until: row.try_get("lease_until")?,
         attempts,
+        effects: outbox::of_execution(session, id).await?,
+        audit: audit::of_subject(session, &id.to_string()).await?,
         payload: row.try_get("payload")?,
-    }))
+    })))
 }
 
-fn summary(row: &Row) -> Result<ExecutionSummary, DbError> {
+pub(crate) fn summary(row: &Row) -> Result<ExecutionSummary, DbError> {
     Ok(ExecutionSummary {
         id: row.try_get("id")?,
         source: row.try_get("source")?,
@@ -75,6 +160,8 @@ fn summary(row: &Row) -> Result<ExecutionSummary, DbError> {
         next_attempt_at: row.try_get("next_attempt_at")?,
         finished_at: row.try_get("finished_at")?,
         last_error: row.try_get("last_error")?,
+        generation: row.try_get("generation")?,
+        resolved_at: row.try_get("resolved_at")?,
     })
 }
 
@@ -85,5 +172,6 @@ fn attempt(row: &Row) -> Result<Attempt, DbError> {
         finished_at: row.try_get("finished_at")?,
         outcome: row.try_get("outcome")?,
         error: row.try_get("error")?,
+        generation: row.try_get("generation")?,
     })
 }

@@ -2,23 +2,47 @@
 //! there is no route to this function, and no laptop holds the database's password.
 //!
 //! Each request is an [`Operation`], each answer an [`Answer`]; both carry a version, so that an old CLI and a new
-//! function tell each other apart. Answers are paged and bounded: Lambda's limit for one is 6 MB.
+//! function tell each other apart. Answers are paged and bounded: Lambda's limit for one is 6 MB. A change, and the row
+//! that says who made it and why, are one transaction.
 
+mod alerts;
+mod audit;
+mod change;
+mod conditions;
+mod dead;
 mod executions;
 mod operation;
+mod outbox;
+mod page;
+mod replay;
+mod unlock;
 
-pub use operation::{
-    Answer, Attempt, ExecutionDetail, ExecutionFilter, ExecutionSummary, Operation, Outcome, Page, PageToken, Request,
-    VERSION,
+pub use alerts::{Alert, AlertState, Alerts, Silence};
+pub use audit::{AuditEntry, AuditFilter, AuditPage};
+pub use change::{By, Changed, Changes, MOST, NEEDS_NO_CONFIRMATION, Others, Skipped};
+pub use dead::{DeadFilter, DeadLetters};
+pub use executions::{Attempt, ExecutionDetail, ExecutionFilter, ExecutionSummary, Page, PageToken};
+pub use operation::{Answer, Cursor, Operation, Outcome, Request, VERSION};
+pub use outbox::{EffectDetail, EffectFilter, EffectPage, EffectSummary, RetryEffects};
+pub use replay::{Replay, ReplayFilter};
+
+use shared::{
+    db::{Database, DbError, Session},
+    inbox::Inbox,
 };
 
-use shared::db::{Database, DbError};
+/// What the operations work on.
+pub struct Environment {
+    pub database: Database,
+    /// The worker is woken through it after a change that it should see at once.
+    pub inbox: Inbox,
+}
 
 /// Carries out one request. Its version is looked at before anything else in it.
-pub async fn perform(database: &Database, request: serde_json::Value) -> Answer {
+pub async fn perform(environment: &Environment, request: serde_json::Value) -> Answer {
     let outcome = match read(request) {
         Err(error) => Outcome::Refused { error },
-        Ok(request) => run(database, request.operation).await.unwrap_or_else(|error| {
+        Ok(request) => run(environment, request.operation).await.unwrap_or_else(|error| {
             tracing::error!(%error, "the operation failed");
             Outcome::Failed { error: error.to_string() }
         }),
@@ -35,15 +59,80 @@ fn read(request: serde_json::Value) -> Result<Request, String> {
     serde_json::from_value(request).map_err(|error| format!("the request is not understood: {error}"))
 }
 
-async fn run(database: &Database, operation: Operation) -> Result<Outcome, DbError> {
-    let mut session = database.session().await?;
+async fn run(environment: &Environment, operation: Operation) -> Result<Outcome, DbError> {
+    let mut session = environment.database.session().await?;
+    let session = &mut session;
     match operation {
         Operation::ListExecutions { filter, limit, after } => {
-            executions::list(&mut session, &filter, limit, after).await.map(Outcome::Executions)
+            executions::list(session, &filter, limit, after).await.map(Outcome::Executions)
         }
-        Operation::ShowExecution { id } => Ok(match executions::show(&mut session, id).await? {
-            Some(detail) => Outcome::Execution(Box::new(detail)),
-            None => Outcome::NotFound { what: format!("execution {id}") },
-        }),
+        Operation::ShowExecution { id } => executions::show(session, id).await,
+        Operation::ListDeadLetters { filter, limit, after } => {
+            dead::list(session, &filter, limit, after).await.map(Outcome::DeadLetters)
+        }
+        Operation::ListEffects { filter, limit, after } => {
+            outbox::list(session, &filter, limit, after).await.map(Outcome::Effects)
+        }
+        Operation::ShowEffect { id } => outbox::show(session, id).await,
+        Operation::ListAlerts { state, limit, after } => {
+            alerts::list(session, state, limit, after).await.map(Outcome::Alerts)
+        }
+        Operation::ListAudit { filter, limit, after } => {
+            audit::list(session, &filter, limit, after).await.map(Outcome::Audit)
+        }
+        operation => change_and_wake(environment, session, operation).await,
+    }
+}
+
+/// A person waits, and a filter may look at every row: longer than an event's statement may take, shorter than Lambda waits.
+const PATIENCE: &str = "SELECT set_config('statement_timeout', '20s', true)";
+
+async fn change_and_wake(
+    environment: &Environment,
+    session: &mut Session<'_>,
+    operation: Operation,
+) -> Result<Outcome, DbError> {
+    let wakes = matches!(
+        operation,
+        Operation::Replay(_) | Operation::Unlock { .. } | Operation::RetryEffects(_) | Operation::TestAlert { .. }
+    );
+    session.begin().await?;
+    session.query(PATIENCE, &[]).await?;
+    let outcome = change(session, operation).await?;
+    match &outcome {
+        Outcome::Changed(changes) if !changes.dry_run => {
+            if let Err(error) = session.commit().await {
+                tracing::error!(%error, "the commit failed");
+                let error = format!("whether it happened is not known; the audit trail says so ({error})");
+                return Ok(Outcome::Failed { error });
+            }
+            if wakes && !changes.changed.is_empty() {
+                environment.inbox.wake().await;
+            }
+        }
+        _ => session.rollback().await?,
+    }
+    Ok(outcome)
+}
+
+/// In an open transaction, which ends as the outcome says.
+async fn change(session: &mut Session<'_>, operation: Operation) -> Result<Outcome, DbError> {
+    match operation {
+        Operation::ResolveDeadLetters { ids, by } => dead::resolve(session, &ids, &by).await,
+        Operation::Replay(request) => replay::replay(session, &request).await,
+        Operation::Unlock { id, force, by } => unlock::unlock(session, id, force, &by).await,
+        Operation::RetryEffects(request) => outbox::retry(session, &request).await,
+        Operation::ResolveAlerts { keys, by } => alerts::resolve(session, &keys, &by).await,
+        Operation::SilenceAlerts { pattern, seconds, by } => alerts::silence(session, &pattern, seconds, &by).await,
+        Operation::UnsilenceAlerts { pattern, by } => alerts::unsilence(session, &pattern, &by).await,
+        Operation::TestAlert { critical, by } => alerts::test(session, critical, &by).await,
+        // Reads, which `run` has answered.
+        Operation::ListExecutions { .. }
+        | Operation::ShowExecution { .. }
+        | Operation::ListDeadLetters { .. }
+        | Operation::ListEffects { .. }
+        | Operation::ShowEffect { .. }
+        | Operation::ListAlerts { .. }
+        | Operation::ListAudit { .. } => Err(DbError::Unexpected("a read was taken for a change")),
     }
 }

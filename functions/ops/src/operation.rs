@@ -2,8 +2,17 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use uuid::Uuid;
+
+use crate::{
+    alerts::{AlertState, Alerts},
+    audit::{AuditFilter, AuditPage},
+    change::{By, Changes},
+    dead::{DeadFilter, DeadLetters},
+    executions::{ExecutionDetail, ExecutionFilter, Page, PageToken},
+    outbox::{EffectDetail, EffectFilter, EffectPage, RetryEffects},
+    replay::Replay,
+};
 
 /// The version of everything in this file. It grows when an old reader would misread a new text.
 pub const VERSION: u16 = 1;
@@ -37,20 +46,91 @@ pub enum Operation {
     ShowExecution {
         id: Uuid,
     },
+    /// The latest to die first.
+    ListDeadLetters {
+        #[serde(default)]
+        filter: DeadFilter,
+        limit: u16,
+        #[serde(default)]
+        after: Option<Cursor>,
+    },
+    /// A person has dealt with them. They stay dead, and are not listed any more.
+    ResolveDeadLetters {
+        ids: Vec<Uuid>,
+        #[serde(flatten)]
+        by: By,
+    },
+    Replay(Replay),
+    /// Ends the lease of an execution whose runner is stuck.
+    Unlock {
+        id: Uuid,
+        /// Even though the lease still runs.
+        #[serde(default)]
+        force: bool,
+        #[serde(flatten)]
+        by: By,
+    },
+    /// Newest first.
+    ListEffects {
+        #[serde(default)]
+        filter: EffectFilter,
+        limit: u16,
+        #[serde(default)]
+        after: Option<Cursor>,
+    },
+    ShowEffect {
+        id: Uuid,
+    },
+    RetryEffects(RetryEffects),
+    /// Newest first, with the silences that hold.
+    ListAlerts {
+        #[serde(default)]
+        state: AlertState,
+        limit: u16,
+        #[serde(default)]
+        after: Option<Cursor>,
+    },
+    ResolveAlerts {
+        keys: Vec<String>,
+        #[serde(flatten)]
+        by: By,
+    },
+    /// Alerts whose key fits the pattern wait until the silence ends.
+    SilenceAlerts {
+        /// `*` stands for anything.
+        pattern: String,
+        /// 60 to 2,592,000 (30 days).
+        seconds: u32,
+        #[serde(flatten)]
+        by: By,
+    },
+    UnsilenceAlerts {
+        /// As it was given.
+        pattern: String,
+        #[serde(flatten)]
+        by: By,
+    },
+    /// Raises an alert under the key `test`, so that one can see it arrive.
+    TestAlert {
+        #[serde(default)]
+        critical: bool,
+        #[serde(flatten)]
+        by: By,
+    },
+    /// Newest first.
+    ListAudit {
+        #[serde(default)]
+        filter: AuditFilter,
+        limit: u16,
+        #[serde(default)]
+        after: Option<Cursor>,
+    },
 }
 
-/// Only executions that fit every given part.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct ExecutionFilter {
-    pub status: Option<String>,
-    pub source: Option<String>,
-    pub event_type: Option<String>,
-}
-
-/// Where a page ended.
+/// Where a page of anything else than executions ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PageToken {
-    pub received_at: Timestamp,
+pub struct Cursor {
+    pub at: Timestamp,
     pub id: Uuid,
 }
 
@@ -66,6 +146,13 @@ pub struct Answer {
 pub enum Outcome {
     Executions(Page),
     Execution(Box<ExecutionDetail>),
+    DeadLetters(DeadLetters),
+    Effects(EffectPage),
+    Effect(Box<EffectDetail>),
+    Alerts(Alerts),
+    Audit(AuditPage),
+    /// What a change did, or in a dry run would do.
+    Changed(Changes),
     NotFound {
         what: String,
     },
@@ -79,52 +166,10 @@ pub enum Outcome {
     },
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Page {
-    pub executions: Vec<ExecutionSummary>,
-    /// Absent on the last page.
-    pub next: Option<PageToken>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ExecutionSummary {
-    pub id: Uuid,
-    pub source: String,
-    pub event_type: String,
-    pub key: String,
-    pub status: String,
-    pub handler: Option<String>,
-    pub attempt: i16,
-    pub received_at: Timestamp,
-    pub next_attempt_at: Option<Timestamp>,
-    pub finished_at: Option<Timestamp>,
-    pub last_error: Option<String>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ExecutionDetail {
-    #[serde(flatten)]
-    pub summary: ExecutionSummary,
-    pub correlation_id: String,
-    pub schema_version: i16,
-    pub occurred_at: Option<Timestamp>,
-    pub lease_until: Option<Timestamp>,
-    pub attempts: Vec<Attempt>,
-    pub payload: Value,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Attempt {
-    pub attempt: i16,
-    pub started_at: Timestamp,
-    pub finished_at: Timestamp,
-    pub outcome: String,
-    pub error: Option<String>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Attempt, ReplayFilter};
 
     /// The wire form, pinned: a CLI and a stage may be of different age.
     #[test]
@@ -141,5 +186,48 @@ mod tests {
         );
         let answer = Answer { version: 1, outcome: Outcome::NotFound { what: "x".into() } };
         assert_eq!(serde_json::to_string(&answer).unwrap(), r#"{"version":1,"outcome":"not_found","what":"x"}"#);
+
+        // An older stage knows no generations.
+        let attempt = r#"{"attempt":1,"started_at":"1970-01-01T00:00:00Z","finished_at":"1970-01-01T00:00:00Z","outcome":"failed","error":"x"}"#;
+        assert_eq!(serde_json::from_str::<Attempt>(attempt).unwrap().generation, 1);
+    }
+
+    #[test]
+    fn the_wire_form_of_changes() {
+        let by = By { actor: "ada".into(), reason: "why".into() };
+        let what = ReplayFilter { dead: true, ..ReplayFilter::default() };
+        let replay = Replay { what, completed: false, unhandled: false, dry_run: false, confirmed: 11, by: by.clone() };
+        for (operation, text) in [
+            (
+                Operation::Replay(replay),
+                r#"{"version":1,"operation":"replay","ids":[],"dead":true,"source":null,"event_type":null,"since":null,"until":null,"completed":false,"unhandled":false,"dry_run":false,"confirmed":11,"actor":"ada","reason":"why"}"#,
+            ),
+            (
+                Operation::SilenceAlerts { pattern: "*".into(), seconds: 60, by: by.clone() },
+                r#"{"version":1,"operation":"silence_alerts","pattern":"*","seconds":60,"actor":"ada","reason":"why"}"#,
+            ),
+            (
+                Operation::Unlock { id: Uuid::nil(), force: true, by },
+                r#"{"version":1,"operation":"unlock","id":"00000000-0000-0000-0000-000000000000","force":true,"actor":"ada","reason":"why"}"#,
+            ),
+            (
+                Operation::ListAlerts { state: AlertState::Open, limit: 20, after: None },
+                r#"{"version":1,"operation":"list_alerts","state":"open","limit":20,"after":null}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&Request::from(operation)).unwrap(), text);
+            let read: Request = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        }
+        let short = r#"{"version":1,"operation":"replay","dead":true,"actor":"ada","reason":"why"}"#;
+        assert!(matches!(
+            serde_json::from_str::<Request>(short).unwrap().operation,
+            Operation::Replay(Replay { confirmed: 0, dry_run: false, .. })
+        ));
+        let answer = Answer { version: 1, outcome: Outcome::Changed(Changes::default()) };
+        assert_eq!(
+            serde_json::to_string(&answer).unwrap(),
+            r#"{"version":1,"outcome":"changed","dry_run":false,"changed":[],"skipped":[],"others":[],"more":false,"alerts_resolved":[]}"#
+        );
     }
 }

@@ -52,7 +52,9 @@ impl<'a> Session<'a> {
         self.answered(result)
     }
 
-    pub(crate) async fn begin(&mut self) -> Result<(), DbError> {
+    /// Opens a transaction. Ended by [`Session::commit`] or [`Session::rollback`]; a session that is dropped before takes the
+    /// connection with it, and the server rolls back.
+    pub async fn begin(&mut self) -> Result<(), DbError> {
         self.in_transaction = true;
         let result = self.connection()?.client.batch_execute("BEGIN").await;
         self.answered(result)
@@ -89,7 +91,8 @@ impl<'a> Session<'a> {
         Ok(last.map(drop))
     }
 
-    pub(crate) async fn commit(&mut self) -> Result<(), DbError> {
+    /// An error leaves open whether the commit happened.
+    pub async fn commit(&mut self) -> Result<(), DbError> {
         self.in_flight = true;
         let result = self.connection()?.client.batch_execute("COMMIT").await;
         self.answered(result)?;
@@ -97,7 +100,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    pub(crate) async fn rollback(&mut self) -> Result<(), DbError> {
+    pub async fn rollback(&mut self) -> Result<(), DbError> {
         let result = self.connection()?.client.batch_execute("ROLLBACK").await;
         self.answered(result)?;
         self.in_transaction = false;

@@ -1,0 +1,163 @@
+//! The founder's hands, from the command line to the database: `solo` as a person runs it, against the operations
+//! themselves behind the least of HTTP that it needs.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+
+use ops::Environment;
+use serde_json::Value;
+use shared::{
+    aws::Services,
+    db::{Credentials, Database},
+};
+use testkit::{TestDatabase, TestQueues};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+    process::Command,
+};
+
+struct World {
+    kept: TestDatabase,
+    clone: tempfile::TempDir,
+}
+
+impl World {
+    /// A stage with so many dead letters, and a clone that knows it.
+    async fn new(dead: u32) -> Self {
+        let kept = TestDatabase::new().await;
+        kept.execute(&format!(
+            "INSERT INTO executions (id, source, idempotency_key, event_type, schema_version, handler, status, attempt,
+                                     fence, payload, fingerprint, correlation_id, finished_at, last_error)
+             SELECT uuidv7(), 'stripe', n::text, 'invoice.paid', 1, 'record_payment', 'dead', 3, 3, '{{}}', sha256('x'),
+                    'c', now(), E'a\\x1b[2J line\\n' || repeat('long ', 100)
+               FROM generate_series(1, {dead}) n"
+        ))
+        .await;
+        let services = Services::from_env(&TestQueues::create().await.config).await;
+        let database = Database::new(kept.app_url(), Credentials::Url, &[]).unwrap();
+        let environment = Arc::new(Environment { database, inbox: services.inbox });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(serve(stream, Arc::clone(&environment)));
+            }
+        });
+        let clone = tempfile::tempdir().unwrap();
+        for (name, text) in [("solo.toml", ""), ("Cargo.toml", ""), (".dev/env", &*format!("API_URL={url}\n"))] {
+            std::fs::create_dir_all(clone.path().join(".dev")).unwrap();
+            std::fs::write(clone.path().join(name), text).unwrap();
+        }
+        Self { kept, clone }
+    }
+
+    /// The exit code, and all that was printed.
+    async fn solo(&self, arguments: &[&str]) -> (i32, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_solo"));
+        let output = command.args(arguments).current_dir(self.clone.path()).output().await.unwrap();
+        (output.status.code().unwrap(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    }
+
+    async fn json(&self, arguments: &[&str]) -> Value {
+        let (code, text) = self.solo(&[arguments, &["--json"]].concat()).await;
+        assert_eq!(code, 0, "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    async fn replayed(&self) -> i64 {
+        self.kept.count("SELECT count(*) FROM executions WHERE status = 'failed' AND generation = 2").await
+    }
+}
+
+/// Answers one request as the Lambda API does: the body is the event, the answer what the function returned.
+async fn serve(stream: TcpStream, environment: Arc<Environment>) {
+    let mut stream = BufReader::new(stream);
+    let (mut length, mut line) = (0, String::new());
+    while line != "\r\n" {
+        line.clear();
+        stream.read_line(&mut line).await.unwrap();
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.unwrap();
+    let answer = ops::perform(&environment, serde_json::from_slice(&body).unwrap()).await;
+    let answer = serde_json::to_string(&answer).unwrap();
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
+    stream.write_all(format!("{head}{answer}").as_bytes()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_large_replay_is_tried_agreed_to_and_done() {
+    let world = World::new(12).await;
+    let (code, text) = world.solo(&["dead", "replay", "--all", "--dry-run"]).await;
+    assert!(code == 0 && text.starts_with("12 would be replayed:"), "{text}");
+    let (code, text) = world.solo(&["dead", "replay", "--all", "--reason", "fixed"]).await;
+    assert!(code == 1 && text.contains("--dry-run") && text.contains("--yes"), "{text}");
+    assert_eq!(world.replayed().await, 0);
+
+    let (code, text) = world.solo(&["dead", "replay", "--all", "--reason", "fixed", "--yes"]).await;
+    assert!(code == 0 && text.starts_with("12 replayed:"), "{text}");
+    assert_eq!(world.replayed().await, 12);
+    let (code, text) = world.solo(&["dead", "list"]).await;
+    assert_eq!((code, text.as_str()), (0, "No dead letters.\n"));
+    let trail = world.json(&["audit", "--operation", "replay", "--since", "1h"]).await;
+    let entries = trail["entries"].as_array().unwrap();
+    assert_eq!((entries.len(), &entries[0]["reason"]), (12, &Value::from("fixed")));
+    assert!(!entries[0]["actor"].as_str().unwrap().is_empty());
+}
+
+/// What was named and is left alone makes the command fail.
+#[tokio::test]
+async fn the_exit_code_tells_whether_all_was_done() {
+    let world = World::new(2).await;
+    let letters = world.json(&["dead", "list"]).await;
+    let ids: Vec<_> = letters["letters"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap()).collect();
+    let (code, text) = world.solo(&["dead", "resolve", ids[0], "--reason", "refunded"]).await;
+    assert!(code == 0 && text.starts_with("1 resolved:"), "{text}");
+    let (code, text) = world.solo(&["dead", "resolve", ids[0], ids[1], "--reason", "refunded"]).await;
+    assert!(code == 1 && text.contains("1 left alone:") && text.contains("it was resolved at"), "{text}");
+    let (code, text) = world.solo(&["unlock", ids[0], "--reason", "why"]).await;
+    assert!(code == 1 && text.contains("is dead: nobody holds it"), "{text}");
+    let (code, text) = world.solo(&["dead", "replay", "--all", "--reason", "why"]).await;
+    assert!(code == 0 && text.contains("Nothing was replayed") && text.contains("not chosen: 2"), "{text}");
+}
+
+/// Lists are tables with short texts; nothing in an error steers the terminal.
+#[tokio::test]
+async fn lists_are_for_people_and_pages_go_on() {
+    let world = World::new(3).await;
+    let (_, text) = world.solo(&["dead", "list", "--limit", "2"]).await;
+    assert!(text.contains("DIED") && text.contains("s ago") && !text.contains('\u{1b}'), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() < 160), "{text}");
+    let after = text.lines().last().unwrap().strip_prefix("More: --after ").unwrap();
+    let rest = world.json(&["dead", "list", "--after", after]).await;
+    assert_eq!(rest["letters"].as_array().unwrap().len(), 1);
+
+    for arguments in [&["outbox", "list"][..], &["audit"], &["alerts", "list", "--state", "all"]] {
+        let (code, text) = world.solo(arguments).await;
+        assert!(code == 0 && text.starts_with("No "), "{text}");
+    }
+    let (code, text) = world.solo(&["outbox", "show", "00000000-0000-0000-0000-000000000000"]).await;
+    assert!(code == 1 && text.contains("there is no effect 0000"), "{text}");
+}
+
+#[tokio::test]
+async fn alerts_are_tested_silenced_and_resolved() {
+    let world = World::new(0).await;
+    let (code, text) = world.solo(&["alerts", "test", "--critical", "--reason", "does it ring?"]).await;
+    assert!(code == 0 && text.contains("raised as critical"), "{text}");
+    world.solo(&["alerts", "silence", "te*", "--for", "2h", "--reason", "noise"]).await;
+    let (_, text) = world.solo(&["alerts", "list"]).await;
+    assert!(text.contains("silent, ends in 2h") && text.contains("te*") && text.contains("noise"), "{text}");
+    let (code, text) = world.solo(&["alerts", "resolve", "test", "never", "--reason", "it rang"]).await;
+    assert!(code == 1 && text.contains("no alert with this key is open"), "{text}");
+    let (code, _) = world.solo(&["alerts", "unsilence", "te*", "--reason", "done"]).await;
+    let (again, text) = world.solo(&["alerts", "unsilence", "te*", "--reason", "done"]).await;
+    assert!(code == 0 && again == 1 && text.contains("no silence"), "{text}");
+    let (code, text) = world.solo(&["alerts", "silence", "x", "--for", "31d", "--reason", "why"]).await;
+    assert!(code == 1 && text.contains("30 days"), "{text}");
+}

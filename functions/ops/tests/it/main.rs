@@ -1,0 +1,11 @@
+//! The operations as the CLI asks for them, on a real database.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod alerts;
+mod dead;
+mod executions;
+mod outbox;
+mod races;
+mod replay;
+mod support;
+mod unlock;
