@@ -159,6 +159,11 @@ impl AppSecrets {
         self.named("HEALTH_TOKEN")
     }
 
+    /// The newest secret of this name, whatever it is for.
+    pub fn one(&self, name: &str) -> Option<&SecretString> {
+        self.named(name).first()
+    }
+
     fn named(&self, name: &str) -> &[SecretString] {
         self.values.get(name).map_or(&[], Vec::as_slice)
     }
@@ -286,6 +291,8 @@ mod tests {
         assert!(!is_one_of(&b, secrets.events_tokens()));
         assert!(!is_one_of("", secrets.events_tokens()));
         assert!(secrets.health_tokens().is_empty());
+        assert_eq!(secrets.one("STRIPE_WEBHOOK_SECRET").unwrap().expose_secret(), a);
+        assert!(secrets.one("CRM_TOKEN").is_none());
     }
 
     #[test]

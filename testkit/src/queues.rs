@@ -60,6 +60,12 @@ impl TestQueues {
         self.receive(&self.config.inbox_dead_url).await
     }
 
+    /// As Lambda does with what was not named as a failure.
+    pub async fn delete_outbound(&self, message: &Received) {
+        let delete = self.sqs.delete_message().queue_url(&self.config.outbound_url).receipt_handle(&message.receipt);
+        delete.send().await.unwrap();
+    }
+
     async fn receive(&self, url: &str) -> Vec<Received> {
         let mut all = Vec::new();
         loop {
