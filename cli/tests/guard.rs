@@ -78,5 +78,7 @@ fn a_killed_parent_ends_it_too() {
 #[test]
 fn the_programs_exit_code_is_passed_on() {
     let (mut guard, _) = guard("echo $$; exit 7");
+    // `wait` would close the pipe, and the guard could stop the program before it exits by itself.
+    let _lifeline = guard.stdin.take();
     assert_eq!(guard.wait().unwrap().code(), Some(7));
 }
