@@ -94,6 +94,8 @@ async fn a_filter_chooses_dead_letters_and_counts_the_others() {
     let changes = world.change(Operation::Replay(replay_of(dead_only()))).await;
     assert_eq!(changes.changed.len(), 2);
     assert_eq!(world.state(resolved).await, "dead 1 1");
+    assert_eq!(world.change(Operation::Replay(replay(&[resolved]))).await.changed.len(), 1, "it is named");
+    assert_eq!(world.kept.count("SELECT count(resolved_at) FROM executions").await, 0);
 }
 
 /// 1,001 dead letters: the size must be agreed to, and one request takes the 1,000 oldest.
