@@ -2,20 +2,31 @@
 
 mod checks;
 mod scenario;
+mod trouble;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use axum::http::StatusCode;
 use owo_colors::OwoColorize as _;
 use secrecy::ExposeSecret as _;
-use shared::db::{Credentials, connect_for_maintenance};
+use shared::{
+    config::SoloToml,
+    db::{Credentials, connect_for_maintenance},
+};
 
 use crate::{
     project::Project,
-    stack::{self, Backing, DatabasePlan, Durability, Functions, Keys, Receiver, RunDirectory, Watch},
+    stack::{
+        self, Backing, DatabasePlan, Durability, Emulator, Functions, Keys, Pump, Receiver, RunDirectory, Start, Watch,
+    },
     stage::Stage,
     ui,
 };
+
+/// A faster clock than the cloud's, so that nobody has to wait for it.
+const TICK: Duration = Duration::from_secs(1);
+const VISIBILITY: Duration = Duration::from_secs(5);
+const FASTER: &[(&str, &str)] = &[("RETRY_BASE_DELAY_MS", "1000")];
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -43,7 +54,7 @@ async fn play(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCo
     let plan =
         DatabasePlan { data: directory.path.join("postgres"), durability: Durability::Full, name: Some(name.clone()) };
     let logs = directory.path.join("logs");
-    let backing = Backing::start(
+    let mut backing = Backing::start(
         project,
         logs.clone(),
         Keys::random(&project.solo_toml()?)?,
@@ -51,32 +62,47 @@ async fn play(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCo
         Receiver::start(|_| StatusCode::NO_CONTENT).await?,
     )
     .await?;
+    stack::set_visibility(&backing, VISIBILITY).await?;
     let port = stack::choose_port(arguments.port, 0)?;
-    let functions = Functions::start(project, &backing, port, Watch::Ignore, Some(logs.join("functions.log"))).await?;
+    let start = Start { port, watch: Watch::Ignore, log: Some(logs.join("functions.log")), more: FASTER };
+    let functions = Functions::start(project, &backing, start).await?;
+    let pump = Pump::start(&backing, &Arc::new(Emulator::new(&functions.url)?), TICK, 1);
 
+    let file = project.solo_toml()?;
     let stage = Stage::of(stage_values(&backing, &functions))?;
-    let database = connect_for_maintenance(backing.database.clone(), Credentials::Url).await?;
-    ui::heading("Sending events");
-    let results = scenario::play(&stage, &database, &project.solo_toml()?).await?;
-    println!("{}", checks::table_of_events(&results));
-    let payments = checks::payments(&database).await?;
-    ui::heading("The payments table");
-    println!("{}", checks::table_of_payments(&payments));
-
-    let faults = checks::faults(&results, &payments);
+    let faults = acts(&stage, &file, &mut backing).await.map_err(|error| {
+        let log = functions.log_tail();
+        error.context(format!("the demo could not be played to its end{log}"))
+    })?;
     let log = functions.log_tail();
-    drop(database);
-    drop(functions);
-    let server = backing.database.with_database("postgres");
-    stack::drop_databases(&server, &name).await?;
+    drop((pump, functions));
+    stack::drop_databases(&backing.database.with_database("postgres"), &name).await?;
     if faults.is_empty() {
-        anstream::println!("\n{} every event had the answer and the effect that it should have.", "✓".green());
+        anstream::println!("\n{} everything had the answer and the effect that it should have.", "✓".green());
         return Ok(ExitCode::SUCCESS);
     }
     for fault in &faults {
         anstream::println!("{} {fault}", "✗".red());
     }
     anyhow::bail!("{} of the demo's checks failed{log}", faults.len())
+}
+
+/// Plays and shows everything. What is not as it should be, in words.
+async fn acts(stage: &Stage, file: &SoloToml, backing: &mut Backing) -> anyhow::Result<Vec<String>> {
+    let database = connect_for_maintenance(backing.database.clone(), Credentials::Url).await?;
+    ui::heading("Sending events");
+    let results = scenario::play(stage, &database, file).await?;
+    println!("{}", checks::table_of_events(&results));
+    let payments = checks::payments(&database).await?;
+    ui::heading("The payments table");
+    println!("{}", checks::table_of_payments(&payments));
+    let mut faults = checks::faults(&results, &payments);
+
+    ui::heading("When things go wrong (with a faster clock: some 20 s)");
+    let shown = trouble::Scene { stage, file, backing }.play(&database).await?;
+    println!("{}", trouble::table(&shown));
+    faults.extend(shown.iter().filter_map(trouble::Shown::fault));
+    Ok(faults)
 }
 
 fn stage_values(backing: &Backing, functions: &Functions) -> std::collections::BTreeMap<String, String> {

@@ -11,7 +11,7 @@ use crate::{
     project::{Project, write_private},
     stack::{
         self, Backing, DatabasePlan, Durability, Emulator, Functions, Keys, Pump, Received, Receiver, RunDirectory,
-        Watch,
+        Start, Watch,
     },
     stage, ui,
 };
@@ -52,7 +52,8 @@ async fn serve(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitC
     let receiver = Receiver::start(show_alert).await?;
     let mut backing = Backing::start(project, dev.join("logs"), keys, plan, receiver).await?;
     write_private(&dev.join("env"), &environment_file(&backing, port))?;
-    let mut functions = Functions::start(project, &backing, port, Watch::Reload, None).await?;
+    let mut functions =
+        Functions::start(project, &backing, Start { port, watch: Watch::Reload, log: None, more: &[] }).await?;
     let _pump = Pump::start(&backing, &Arc::new(Emulator::new(&functions.url)?), TICK, 1);
     fs::write(marks.ready(), &functions.url).context(".dev/ready cannot be written")?;
     greet(&functions.url);

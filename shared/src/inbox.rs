@@ -3,10 +3,14 @@
 //!
 //! A message that is too large for the queue goes into the bucket, under `spool/`, and the queue carries a pointer to it.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::{
     clock,
@@ -69,11 +73,16 @@ pub enum InboxError {
 pub struct Inbox {
     queue: Arc<dyn Queue>,
     spool: Arc<dyn ObjectStore>,
+    woken_at: Mutex<Option<Instant>>,
 }
+
+/// How long a wake-up is on its way, at least, and how much of that a later one is spared.
+const WAKE_AFTER: Duration = Duration::from_secs(1);
+const WAKE_COVERS: Duration = Duration::from_millis(800);
 
 impl Inbox {
     pub fn new(queue: Arc<dyn Queue>, spool: Arc<dyn ObjectStore>) -> Self {
-        Self { queue, spool }
+        Self { queue, spool, woken_at: Mutex::default() }
     }
 
     /// Durable on return.
@@ -110,9 +119,20 @@ impl Inbox {
         }
     }
 
-    /// Has the worker look now. Best effort: its next tick would find the same.
+    /// Has the worker look in a second. Best effort: its next tick would find the same.
+    ///
+    /// The second is there so that one message serves everything that this environment leaves within it: what is in the
+    /// database before the worker looks is found.
     pub async fn wake(&self) {
-        if let Err(error) = self.put(&Message::Wake).await {
+        {
+            let mut woken_at = self.woken_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if woken_at.is_some_and(|at| at.elapsed() < WAKE_COVERS) {
+                return;
+            }
+            *woken_at = Some(Instant::now());
+        }
+        let sent = async { Ok::<_, InboxError>(self.queue.send_after(WAKE_AFTER, encode(&Message::Wake)?).await?) };
+        if let Err(error) = sent.await {
             tracing::warn!(%error, "the worker was not woken; its next tick does the work");
         }
     }

@@ -1,7 +1,7 @@
 //! Queues, behind a narrow interface: something that takes messages. Reading them is the platform's work (Lambda's event
 //! source mapping in the cloud, `solo dev`'s pump locally), so it is not here.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use aws_config::SdkConfig;
 
@@ -9,6 +9,8 @@ use crate::errors::chain;
 
 /// The largest message that is sent, in bytes. SQS takes 1 MiB; queues and emulators of an older kind 256 KiB.
 pub const LARGEST_MESSAGE: usize = 250_000;
+
+const LONGEST_DELAY_SECONDS: u64 = 900;
 
 #[derive(Debug, thiserror::Error)]
 #[error("the queue {queue} did not take a message: {reason}")]
@@ -22,8 +24,14 @@ pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<(), QueueError>> + Sen
 
 /// Where messages go. One implementation, [`Sqs`]; the trait keeps the vendor behind it.
 pub trait Queue: Send + Sync {
-    /// Durable on return. At most [`LARGEST_MESSAGE`] bytes.
-    fn send(&self, message: String) -> Sending<'_>;
+    /// Durable on return. At most [`LARGEST_MESSAGE`] bytes. It is handed out after `delay`, in whole seconds, 15 minutes
+    /// at most.
+    fn send_after(&self, delay: Duration, message: String) -> Sending<'_>;
+
+    /// Without a delay.
+    fn send(&self, message: String) -> Sending<'_> {
+        self.send_after(Duration::ZERO, message)
+    }
 
     /// Several at once; those that were not taken are an error for all. Sending again is the caller's to decide: each
     /// message must bear being there twice.
@@ -70,9 +78,11 @@ impl Sqs {
 }
 
 impl Queue for Sqs {
-    fn send(&self, message: String) -> Sending<'_> {
+    fn send_after(&self, delay: Duration, message: String) -> Sending<'_> {
         Box::pin(async move {
-            let sent = self.client.send_message().queue_url(&self.url).message_body(message).send().await;
+            let seconds = i32::try_from(delay.as_secs().min(LONGEST_DELAY_SECONDS)).unwrap_or_default();
+            let request = self.client.send_message().queue_url(&self.url).message_body(message);
+            let sent = request.delay_seconds(seconds).send().await;
             sent.map(drop).map_err(|error| self.error(chain(&error)))
         })
     }

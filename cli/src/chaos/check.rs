@@ -1,6 +1,9 @@
 //! What must be true in the end, whatever went wrong in between.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use anyhow::Context as _;
 use tokio_postgres::Client;
@@ -19,6 +22,16 @@ pub struct State {
 impl State {
     pub fn is_settled(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { unfinished_executions, unfinished_effects, messages } = self;
+        write!(
+            f,
+            "{unfinished_executions} executions, {unfinished_effects} effects and {messages} messages are under way"
+        )
     }
 }
 

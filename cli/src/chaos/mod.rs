@@ -33,6 +33,7 @@ use proxy::Proxy;
 const SETTLED_WITHIN: Duration = Duration::from_mins(4);
 /// More often than in the cloud, to fit more of them into the time.
 const TICK: Duration = Duration::from_secs(2);
+const REPORTED_EVERY: Duration = Duration::from_secs(10);
 /// Longer than the worker may run, so that no message is handed out twice at once.
 const VISIBILITY: Duration = Duration::from_secs(40);
 
@@ -81,7 +82,7 @@ async fn play(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCo
     let receiver = Receiver::start(sometimes_unavailable).await?;
     let mut backing =
         Backing::start(project, logs.clone(), Keys::random(&project.solo_toml()?)?, plan, receiver).await?;
-    set_visibility(&backing).await?;
+    stack::set_visibility(&backing, VISIBILITY).await?;
     let database = Proxy::before(([127, 0, 0, 1], backing.database.port).into()).await?;
     let queues = Proxy::before(emulator(&backing)?).await?;
     let lambda = Arc::new(Lambda::start(functions(&backing, &logs, &database, &queues)?).await?);
@@ -160,19 +161,6 @@ fn solo_toml(logs: &std::path::Path) -> anyhow::Result<String> {
     Ok(path.to_string_lossy().into_owned())
 }
 
-async fn set_visibility(backing: &Backing) -> anyhow::Result<()> {
-    let sqs = aws_sdk_sqs::Client::new(&stack::sdk_config(&backing.aws_endpoint));
-    for url in [&backing.queues.inbox, &backing.queues.outbound] {
-        let seconds = VISIBILITY.as_secs().to_string();
-        sqs.set_queue_attributes()
-            .queue_url(url)
-            .attributes(QueueAttributeName::VisibilityTimeout, seconds)
-            .send()
-            .await?;
-    }
-    Ok(())
-}
-
 fn emulator(backing: &Backing) -> anyhow::Result<std::net::SocketAddr> {
     backing.aws_endpoint.trim_start_matches("http://").parse().context("the emulator's address is not one")
 }
@@ -213,6 +201,7 @@ fn report(sent: &load::Sent, events: &[load::Event], happened: &BTreeMap<String,
 async fn settle(backing: &Backing, client: &Client) -> anyhow::Result<Option<String>> {
     let sqs = aws_sdk_sqs::Client::new(&stack::sdk_config(&backing.aws_endpoint));
     let started = Instant::now();
+    let mut waited = started;
     loop {
         let mut messages = 0;
         for url in [&backing.queues.inbox, &backing.queues.outbound] {
@@ -223,8 +212,12 @@ async fn settle(backing: &Backing, client: &Client) -> anyhow::Result<Option<Str
             println!("All done {:.0} s after the last event.", started.elapsed().as_secs_f64());
             return Ok(None);
         }
+        if waited.elapsed() > REPORTED_EVERY {
+            ui::note(&state.to_string());
+            waited = Instant::now();
+        }
         if started.elapsed() > SETTLED_WITHIN {
-            return Ok(Some(format!("not done after {} s: {state:?}", SETTLED_WITHIN.as_secs())));
+            return Ok(Some(format!("not done after {} s: {state}", SETTLED_WITHIN.as_secs())));
         }
         sleep(Duration::from_millis(500)).await;
     }

@@ -9,7 +9,7 @@ use serde_json::json;
 use shared::db::DatabaseUrl;
 
 use super::{
-    Keys, Receiver, ports,
+    Backing, Keys, Receiver, ports,
     process::{Plan, Process},
 };
 use crate::{guard::StopSignal, project::Project, ui::Step};
@@ -120,6 +120,16 @@ pub async fn provision(
     let (outbound, outbound_dead) = queue(&sqs, OUTBOUND_QUEUE, OUTBOUND_RECEIVES).await?;
     step.done("");
     Ok(Queues { inbox, inbox_dead, outbound, outbound_dead })
+}
+
+/// After how long a message that was handed out and not taken off comes again. (Those that are out already keep theirs.)
+pub async fn set_visibility(backing: &Backing, time: Duration) -> anyhow::Result<()> {
+    let sqs = aws_sdk_sqs::Client::new(&sdk_config(&backing.aws_endpoint));
+    for url in [&backing.queues.inbox, &backing.queues.outbound] {
+        let (name, value) = (aws_sdk_sqs::types::QueueAttributeName::VisibilityTimeout, time.as_secs().to_string());
+        sqs.set_queue_attributes().queue_url(url).attributes(name, value).send().await?;
+    }
+    Ok(())
 }
 
 /// A queue and its dead-letter queue; their URLs.

@@ -31,15 +31,19 @@ pub enum Watch {
     Ignore,
 }
 
+/// How they are started.
+pub struct Start {
+    pub port: u16,
+    pub watch: Watch,
+    pub log: Option<PathBuf>,
+    /// Variables on top of the usual ones.
+    pub more: &'static [(&'static str, &'static str)],
+}
+
 impl Functions {
     /// Builds the functions, with cargo's own progress on the screen, starts them and waits until they answer.
-    pub async fn start(
-        project: &Project,
-        backing: &Backing,
-        port: u16,
-        watch: Watch,
-        log: Option<PathBuf>,
-    ) -> anyhow::Result<Self> {
+    pub async fn start(project: &Project, backing: &Backing, start: Start) -> anyhow::Result<Self> {
+        let Start { port, watch, log, more } = start;
         build(project).await?;
         let step = Step::start("Functions");
         let mut arguments = vec!["lambda", "watch", "--invoke-address", "127.0.0.1", "--disable-cors", "--invoke-port"];
@@ -53,7 +57,7 @@ impl Functions {
             program: project.cargo_lambda(),
             arguments: arguments.into_iter().map(Into::into).collect(),
             directory: project.root.clone(),
-            environment: environment(backing),
+            environment: with(environment(backing), more),
             unset: aws::UNSET,
             stop: StopSignal::Term,
             user: None,
@@ -110,6 +114,11 @@ async fn wait_until_ready(process: &mut Process, url: &str) -> anyhow::Result<()
             health && webhooks
         })
         .await
+}
+
+fn with(mut all: Vec<(&'static str, String)>, more: &[(&'static str, &'static str)]) -> Vec<(&'static str, String)> {
+    all.extend(more.iter().map(|&(name, value)| (name, value.to_owned())));
+    all
 }
 
 /// What the functions find in their environment; in the cloud, `template.yaml` says it.

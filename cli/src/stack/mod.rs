@@ -10,9 +10,9 @@ mod process;
 mod pump;
 mod receiver;
 
-pub use aws::{ASSETS_BUCKET, environment as aws_environment, sdk_config};
+pub use aws::{ASSETS_BUCKET, environment as aws_environment, sdk_config, set_visibility};
 pub use directory::RunDirectory;
-pub use functions::{Functions, Watch, environment as function_environment};
+pub use functions::{Functions, Start, Watch, environment as function_environment};
 pub use keys::Keys;
 pub use ports::choose as choose_port;
 pub use postgres::{Durability, Shutdown};

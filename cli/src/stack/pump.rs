@@ -5,7 +5,7 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
 use serde_json::{Value, json};
 use tokio::{
     task::JoinSet,
@@ -106,11 +106,16 @@ async fn hand_over(sqs: &aws_sdk_sqs::Client, queue: &str, functions: &impl Invo
     };
     let failures = answer["batchItemFailures"].as_array().map(Vec::as_slice).unwrap_or_default();
     let failed: Vec<&str> = failures.iter().filter_map(|failure| failure["itemIdentifier"].as_str()).collect();
-    for message in &messages {
-        let done = message.message_id.as_deref().is_some_and(|id| !failed.contains(&id));
-        if let (true, Some(receipt)) = (done, &message.receipt_handle) {
-            let _ = sqs.delete_message().queue_url(queue).receipt_handle(receipt).send().await;
-        }
+    let done = messages.iter().filter(|message| message.message_id.as_deref().is_some_and(|id| !failed.contains(&id)));
+    let entries: Vec<_> = done
+        .enumerate()
+        .filter_map(|(index, message)| {
+            let receipt = message.receipt_handle.as_deref()?;
+            DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(receipt).build().ok()
+        })
+        .collect();
+    if !entries.is_empty() {
+        let _ = sqs.delete_message_batch().queue_url(queue).set_entries(Some(entries)).send().await;
     }
 }
 

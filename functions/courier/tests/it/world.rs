@@ -43,9 +43,9 @@ pub struct Inbox {
 }
 
 impl Queue for Inbox {
-    fn send(&self, message: String) -> Sending<'_> {
+    fn send_after(&self, delay: Duration, message: String) -> Sending<'_> {
         let queue = if self.out.load(Ordering::SeqCst) { &self.missing } else { &self.working };
-        queue.send(message)
+        queue.send_after(delay, message)
     }
 
     fn send_all(&self, messages: Vec<String>) -> Sending<'_> {
