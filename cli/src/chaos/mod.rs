@@ -34,8 +34,8 @@ const SETTLED_WITHIN: Duration = Duration::from_mins(4);
 /// More often than in the cloud, to fit more of them into the time.
 const TICK: Duration = Duration::from_secs(2);
 const REPORTED_EVERY: Duration = Duration::from_secs(10);
-/// Longer than the worker may run, so that no message is handed out twice at once.
-const VISIBILITY: Duration = Duration::from_secs(40);
+/// Longer than the worker and courier may run, so that no message is handed out twice at once.
+const VISIBILITY: Duration = Duration::from_secs(65);
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -133,7 +133,7 @@ fn functions(
         ("MAX_RETRY_ATTEMPTS", "5".into()),
         ("SOLO_TOML", solo_toml(logs)?),
     ]);
-    [("webhooks", 12, 4), ("worker", 35, 2), ("courier", 20, 2)]
+    [("webhooks", 12, 4), ("worker", 35, 2), ("courier", 60, 2)]
         .into_iter()
         .map(|(name, seconds, environments)| {
             let binary = binaries.with_file_name(name);
