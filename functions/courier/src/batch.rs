@@ -132,12 +132,12 @@ impl Courier {
                 if attempt < most {
                     return self.try_later(message, error, status, after).await;
                 }
-                tracing::error!(status, error, "given up, the attempts are spent");
+                tracing::error!(status, error = unanswered(status, &error), "given up, the attempts are spent");
                 ReportResult::Dead { error: format!("given up after {attempt} attempts: {error}"), status }
             }
             Verdict::Dead { error, status } => {
                 let error = cut(&error, LONGEST_ERROR);
-                tracing::error!(status, error, "given up");
+                tracing::error!(status, error = unanswered(status, &error), "given up");
                 ReportResult::Dead { error, status }
             }
         };
@@ -157,7 +157,7 @@ impl Courier {
     ) -> Acknowledged {
         let wait = retry::wait(message.attempt, after, clock::fraction());
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        tracing::warn!(status, error, wait_ms, "failed, to be tried again");
+        tracing::warn!(status, error = unanswered(status, &error), wait_ms, "failed, to be tried again");
         let retry_at = clock::now().checked_add(wait).unwrap_or(jiff::Timestamp::MAX);
         // Without this report the row says less; the message comes again all the same.
         self.report(message, ReportResult::Failed { error, status, retry_at }).await;
@@ -202,4 +202,9 @@ impl Courier {
         self.hide(message, wait).await;
         Acknowledged::No
     }
+}
+
+/// What is logged of an error. One of an answer quotes its body, which is for the report only.
+fn unanswered(status: Option<u16>, error: &str) -> Option<&str> {
+    status.is_none().then_some(error)
 }

@@ -63,6 +63,19 @@ async fn a_header_that_could_split_the_request_is_refused() {
 }
 
 #[tokio::test]
+async fn a_method_that_is_none_of_an_api_s_is_refused() {
+    let world = World::new(json!({})).await;
+    let server = Server::start(vec![Reply::of(200, "")]).await;
+    let courier = world.courier("").await;
+    for method in ["CONNECT", "TRACE"] {
+        let request = HttpRequest { method: method.into(), ..post(&server.url("127.0.0.1")) };
+        assert!(world.deliver(&courier, &outbound(request)).await);
+        expect(&world.report().await, "dead", 1, method);
+    }
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
 async fn without_a_report_there_is_no_acknowledgement_and_no_second_request() {
     let world = World::new(json!({})).await;
     let server = Server::start(vec![Reply::of(200, "done"), Reply::of(500, "")]).await;

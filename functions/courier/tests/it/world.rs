@@ -27,7 +27,7 @@ use shared::{
 use testkit::{Received, TestQueues, TestSecrets};
 
 /// Enough for a whole batch.
-pub const TIME: Duration = Duration::from_secs(60);
+pub const TIME: Duration = Duration::from_mins(1);
 
 pub struct World {
     pub queues: TestQueues,
