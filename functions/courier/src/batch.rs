@@ -67,7 +67,8 @@ impl Courier {
                 }
             }
         }
-        let draining = destinations.into_iter().map(|(name, messages)| self.drain(name, messages, end));
+        // Boxed: the compiler's recursion limit is near otherwise.
+        let draining = destinations.into_iter().map(|(name, messages)| Box::pin(self.drain(name, messages, end)));
         let failed: HashSet<String> = join_all(draining).await.into_iter().flatten().collect();
         // In the batch's order.
         for record in &event.records {
