@@ -7,12 +7,13 @@
 //! | failed, attempts spent, or for good | dead | acknowledged |
 //! | the report did not reach the inbox | | comes again after a wait |
 //! | not its turn, or no time left | none: it is no attempt | put back as a new one, acknowledged |
+//! | courier panicked | none | comes again after the queue's own visibility timeout |
 //! | not understood | none, an error in the log | left for the dead-letter queue |
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, panic::AssertUnwindSafe, time::Duration};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
-use futures_util::future::join_all;
+use futures_util::{FutureExt as _, future::join_all};
 use shared::{
     clock,
     inbox::{self, Message as ToInbox},
@@ -94,7 +95,13 @@ impl Courier {
             // The first is begun in any case: one that needs more time than an invocation has would never be.
             let needs = if index == 0 { LEAST } else { time_limit(&message.outbound.effect) };
             let latest = end.checked_sub(needs).unwrap_or(end);
-            if self.settle(&destination, &message, latest, end).instrument(span).await == Acknowledged::No {
+            // A panic is this message's failure and no other's. What it leaves behind are locks, which bear it.
+            let settling = AssertUnwindSafe(self.settle(&destination, &message, latest, end)).catch_unwind();
+            let acknowledged = settling.instrument(span).await.unwrap_or_else(|_| {
+                tracing::error!(outbox_id = %message.outbound.id, "an effect panicked");
+                Acknowledged::No
+            });
+            if acknowledged == Acknowledged::No {
                 failed.push(id);
             }
         }
