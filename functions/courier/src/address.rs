@@ -25,7 +25,7 @@ pub struct NotAllowed(pub(crate) String);
 
 /// Blocks that are not public, as address and length of the prefix.
 const SPECIAL_V4: [(Ipv4Addr, u32); 15] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8),       // this network
+    (Ipv4Addr::UNSPECIFIED, 8),           // this network
     (Ipv4Addr::new(10, 0, 0, 0), 8),      // private
     (Ipv4Addr::new(100, 64, 0, 0), 10),   // between a carrier and its customers
     (Ipv4Addr::new(127, 0, 0, 0), 8),     // loopback

@@ -7,12 +7,13 @@
 //! | failed, attempts spent, or for good | dead | acknowledged |
 //! | the report did not reach the inbox | | comes again after a wait |
 //! | not its turn, or no time left | none: it is no attempt | put back as a new one, acknowledged |
+//! | courier panicked | none | comes again after the queue's own visibility timeout |
 //! | not understood | none, an error in the log | left for the dead-letter queue |
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, panic::AssertUnwindSafe, time::Duration};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
-use futures_util::future::join_all;
+use futures_util::{FutureExt as _, future::join_all};
 use shared::{
     clock,
     inbox::{self, Message as ToInbox},
@@ -35,6 +36,8 @@ use crate::{
 const MARGIN: Duration = Duration::from_secs(9);
 /// With less than this an effect is not even begun.
 const LEAST: Duration = Duration::from_secs(1);
+/// What is put back comes again after so much, at least.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 /// The longest error that is reported, in bytes.
 const LONGEST_ERROR: usize = 1_000;
 
@@ -67,7 +70,8 @@ impl Courier {
                 }
             }
         }
-        let draining = destinations.into_iter().map(|(name, messages)| self.drain(name, messages, end));
+        // Boxed: the compiler's recursion limit is near otherwise.
+        let draining = destinations.into_iter().map(|(name, messages)| Box::pin(self.drain(name, messages, end)));
         let failed: HashSet<String> = join_all(draining).await.into_iter().flatten().collect();
         // In the batch's order.
         for record in &event.records {
@@ -93,7 +97,13 @@ impl Courier {
             // The first is begun in any case: one that needs more time than an invocation has would never be.
             let needs = if index == 0 { LEAST } else { time_limit(&message.outbound.effect) };
             let latest = end.checked_sub(needs).unwrap_or(end);
-            if self.settle(&destination, &message, latest, end).instrument(span).await == Acknowledged::No {
+            // A panic is this message's failure and no other's. What it leaves behind are locks, which bear it.
+            let settling = AssertUnwindSafe(self.settle(&destination, &message, latest, end)).catch_unwind();
+            let acknowledged = settling.instrument(span).await.unwrap_or_else(|_| {
+                tracing::error!(outbox_id = %message.outbound.id, "an effect panicked");
+                Acknowledged::No
+            });
+            if acknowledged == Acknowledged::No {
                 failed.push(id);
             }
         }
@@ -132,12 +142,12 @@ impl Courier {
                 if attempt < most {
                     return self.try_later(message, error, status, after).await;
                 }
-                tracing::error!(status, error, "given up, the attempts are spent");
+                tracing::error!(status, error = unanswered(status, &error), "given up, the attempts are spent");
                 ReportResult::Dead { error: format!("given up after {attempt} attempts: {error}"), status }
             }
             Verdict::Dead { error, status } => {
                 let error = cut(&error, LONGEST_ERROR);
-                tracing::error!(status, error, "given up");
+                tracing::error!(status, error = unanswered(status, &error), "given up");
                 ReportResult::Dead { error, status }
             }
         };
@@ -157,7 +167,7 @@ impl Courier {
     ) -> Acknowledged {
         let wait = retry::wait(message.attempt, after, clock::fraction());
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        tracing::warn!(status, error, wait_ms, "failed, to be tried again");
+        tracing::warn!(status, error = unanswered(status, &error), wait_ms, "failed, to be tried again");
         let retry_at = clock::now().checked_add(wait).unwrap_or(jiff::Timestamp::MAX);
         // Without this report the row says less; the message comes again all the same.
         self.report(message, ReportResult::Failed { error, status, retry_at }).await;
@@ -190,6 +200,8 @@ impl Courier {
     /// For a new message the queue counts from the start, so that waiting uses up neither the attempts nor the receives
     /// before the dead-letter queue. A crash before the old one is acknowledged makes two of it, under the same key.
     async fn put_back(&self, message: &Message, wait: Duration) -> Acknowledged {
+        // Never at once: an invocation that has no time left would take it again and again.
+        let wait = wait.max(SHORTEST_WAIT);
         tracing::info!(wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), "put back");
         let error = match message.text() {
             Ok(text) => match self.source.put_back(text, wait).await {
@@ -202,4 +214,9 @@ impl Courier {
         self.hide(message, wait).await;
         Acknowledged::No
     }
+}
+
+/// What is logged of an error. One of an answer quotes its body, which is for the report only.
+fn unanswered(status: Option<u16>, error: &str) -> Option<&str> {
+    status.is_none().then_some(error)
 }

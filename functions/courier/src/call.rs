@@ -78,6 +78,9 @@ impl Call {
         let unfit = |problem: String| Trouble::Unfit(problem);
         let method = Method::from_bytes(request.method.as_bytes())
             .map_err(|_| unfit(format!("{:?} is not a method", request.method)))?;
+        if matches!(method, Method::CONNECT | Method::TRACE) {
+            return Err(unfit(format!("{method} is not for an effect")));
+        }
         let (body, content_type) = match &request.body {
             None => (None, None),
             Some(Body::Json(json)) => (Some(json.to_string()), Some("application/json")),

@@ -40,7 +40,7 @@ use shared::{
 use crate::{delivered::Delivered, http::Http, limiter::Limiter, vault::Vault};
 
 /// The time of an invocation when nothing is known of it.
-const INVOCATION: Duration = Duration::from_secs(60);
+const INVOCATION: Duration = Duration::from_mins(1);
 
 /// What courier reaches.
 pub struct Services {
@@ -101,5 +101,18 @@ pub fn remaining(deadline: u64) -> Duration {
     match deadline.saturating_sub(now) {
         0 => INVOCATION,
         left => Duration::from_millis(left),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_long_past_says_nothing() {
+        assert_eq!(remaining(600_000), INVOCATION);
+        let now = u64::try_from(clock::now().as_millisecond()).unwrap();
+        let left = remaining(now + 90_000);
+        assert!(left > Duration::from_secs(85) && left <= Duration::from_secs(90), "{left:?}");
     }
 }

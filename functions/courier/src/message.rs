@@ -33,8 +33,8 @@ impl Message {
     pub fn read(message: &SqsMessage) -> Result<Self, String> {
         let body = message.body.as_deref().ok_or("it has no body")?;
         let receipt = message.receipt_handle.clone().ok_or("it has no receipt handle")?;
-        let outbound = outbox::decode(body).map_err(|error| error.to_string())?;
-        let earlier: Earlier = serde_json::from_str(body).map_err(|error| error.to_string())?;
+        let outbound = outbox::decode(body).map_err(|error| unquoted(&error))?;
+        let earlier: Earlier = serde_json::from_str(body).map_err(|error| unquoted(&error))?;
         let received = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
         let attempt = earlier.attempts.saturating_add(received.unwrap_or(1)).max(1);
         Ok(Self { receipt, outbound, attempt })
@@ -45,6 +45,15 @@ impl Message {
         let mut message = serde_json::to_value(&self.outbound)?;
         message["attempts"] = (self.attempt - 1).into();
         Ok(message.to_string())
+    }
+}
+
+/// In words that quote nothing of the message: they go into the log.
+fn unquoted(error: &serde_json::Error) -> String {
+    match error.line() {
+        // Our own: of another version.
+        0 => error.to_string(),
+        line => format!("a {:?} error in line {line}, column {}", error.classify(), error.column()),
     }
 }
 
@@ -85,5 +94,12 @@ mod tests {
         for body in [json!({}), json!("x"), newer] {
             assert!(Message::read(&message(&body, "1")).is_err(), "{body}");
         }
+        let mut other = outbound();
+        other["version"] = 2.into();
+        let Err(error) = Message::read(&message(&other, "1")) else { panic!() };
+        assert_eq!(error, "the message has version 2, this is 1");
+        other["id"] = "private".into();
+        let Err(error) = Message::read(&message(&other, "1")) else { panic!() };
+        assert!(error.starts_with("a Data error in line 1, column ") && !error.contains("private"), "{error}");
     }
 }

@@ -74,6 +74,10 @@ async fn no_secret_is_in_a_report_or_in_the_log() {
     assert!(reports.contains("Bearer [REDACTED]") && reports.contains("404"), "{reports}");
     assert!(reports.contains("onnection refused"), "{reports}");
     assert!(log.contains("given up") && log.contains("correlation_id"), "{log}");
+    assert!(
+        reports.contains("POST /hook") && !log.contains("/hook"),
+        "what was sent and answered is not logged: {log}"
+    );
     for text in [&reports, &log] {
         assert!(!text.contains(TOKEN) && !text.contains("B0123456789"), "{text}");
     }

@@ -7,7 +7,7 @@ use shared::outbox::{HttpRequest, Outbound};
 
 use crate::{
     server::{Reply, Server},
-    world::{TIME, World, again, expect, outbound, post},
+    world::{Names, TIME, World, again, expect, outbound, post},
 };
 
 #[tokio::test]
@@ -58,6 +58,19 @@ async fn a_header_that_could_split_the_request_is_refused() {
         let request = HttpRequest::header(post(&server.url("127.0.0.1")), name, "5");
         assert!(world.deliver(&courier, &outbound(request)).await);
         expect(&world.report().await, "dead", 1, &name.to_ascii_lowercase());
+    }
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_method_that_is_none_of_an_api_s_is_refused() {
+    let world = World::new(json!({})).await;
+    let server = Server::start(vec![Reply::of(200, "")]).await;
+    let courier = world.courier("").await;
+    for method in ["CONNECT", "TRACE"] {
+        let request = HttpRequest { method: method.into(), ..post(&server.url("127.0.0.1")) };
+        assert!(world.deliver(&courier, &outbound(request)).await);
+        expect(&world.report().await, "dead", 1, method);
     }
     assert!(server.seen().is_empty());
 }
@@ -117,6 +130,18 @@ async fn what_nobody_tracks_is_never_reported() {
     }
     world.inbox.out.store(false, Ordering::SeqCst);
     assert!(world.reports().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_panic_is_one_message_s_failure() {
+    let world = World::new(json!({})).await;
+    let server = Server::start(vec![Reply::of(200, "")]).await;
+    let courier = world.courier_with("", Names::of(&[]), |_| {}).await;
+    let messages = [outbound(post("http://panic.test/")), outbound(post(&server.url("127.0.0.1")))];
+    let received = world.queued(&messages).await;
+    let left = world.invoke(&courier, &received, TIME).await;
+    assert_eq!(left.iter().map(|message| &message.id).collect::<Vec<_>>(), [&received[0].id]);
+    expect(&world.report().await, "delivered", 1, "");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What is tried again, when, and how often.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -12,9 +12,12 @@ use crate::{
     world::{TIME, World, again, expect, outbound, post},
 };
 
-fn seconds_until(report: &Value) -> f64 {
+/// Checks that the wait is one of these seconds, for an attempt that was made between `start` and now.
+#[track_caller]
+fn expect_wait(report: &Value, start: Timestamp, seconds: RangeInclusive<f64>) {
     let retry_at: Timestamp = report["retry_at"].as_str().unwrap().parse().unwrap();
-    retry_at.duration_since(clock::now()).as_secs_f64()
+    let (longest, shortest) = (retry_at.duration_since(start), retry_at.duration_since(clock::now()));
+    assert!(longest.as_secs_f64() >= *seconds.start() && shortest.as_secs_f64() <= *seconds.end(), "{report}");
 }
 
 #[tokio::test]
@@ -26,17 +29,17 @@ async fn the_key_is_the_same_until_it_is_delivered() {
     let first = world.queued(std::slice::from_ref(&message)).await;
     let second = again(&first);
 
+    let start = clock::now();
     assert_eq!(world.invoke(&courier, &first, TIME).await.len(), 1);
     let report = world.report().await;
     expect(&report, "failed", 1, "503 Service Unavailable: busy");
-    let wait = seconds_until(&report);
-    assert!((1.0..=2.4).contains(&wait), "{wait}");
+    expect_wait(&report, start, 1.6..=2.4);
 
+    let start = clock::now();
     assert_eq!(world.invoke(&courier, &second, TIME).await.len(), 1);
     let report = world.report().await;
     expect(&report, "failed", 2, "500");
-    let wait = seconds_until(&report);
-    assert!((2.6..=4.8).contains(&wait), "{wait}");
+    expect_wait(&report, start, 3.2..=4.8);
 
     assert!(world.invoke(&courier, &again(&second), TIME).await.is_empty());
     expect(&world.report().await, "delivered", 3, "");
@@ -47,12 +50,12 @@ async fn the_key_is_the_same_until_it_is_delivered() {
 #[tokio::test]
 async fn the_message_is_invisible_for_as_long_as_the_other_side_asks() {
     let world = World::new(json!({})).await;
-    world.queues.set_visibility(&world.queues.config.outbound_url, 1).await;
+    world.queues.set_visibility(&world.queues.config.outbound_url, 2).await;
     let server = Server::start(vec![Reply::of(429, "").header("Retry-After", "5")]).await;
     let courier = world.courier("").await;
+    let start = clock::now();
     assert!(!world.deliver(&courier, &outbound(post(&server.url("127.0.0.1")))).await);
-    let wait = seconds_until(&world.report().await);
-    assert!((3.5..=5.0).contains(&wait), "{wait}");
+    expect_wait(&world.report().await, start, 5.0..=5.0);
     sleep(Duration::from_secs(3)).await;
     assert!(world.queues.outbound().await.is_empty(), "visible too early");
     sleep(Duration::from_millis(2_500)).await;

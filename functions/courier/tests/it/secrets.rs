@@ -56,3 +56,16 @@ async fn a_secret_that_was_just_rotated_is_no_failure_for_good() {
     assert!(world.invoke(&courier, &again(&first), TIME).await.is_empty());
     assert_eq!(server.seen()[2].header("authorization"), Some(format!("Bearer {NEWER}").as_str()));
 }
+
+#[tokio::test]
+async fn a_secret_that_was_just_added_is_found() {
+    let world = World::new(json!({"CRM_TOKEN": TOKEN})).await;
+    let server = Server::start(vec![Reply::of(200, "")]).await;
+    let courier = world.courier("").await;
+    let request = post(&server.url("127.0.0.1"));
+    assert!(world.deliver(&courier, &outbound(request.clone().secret_header("x-token", "", "CRM_TOKEN"))).await);
+    // All of them are cached now.
+    world.secrets.put(&json!({"CRM_TOKEN": TOKEN, "NEW_TOKEN": NEWER})).await;
+    assert!(world.deliver(&courier, &outbound(request.secret_header("x-token", "", "NEW_TOKEN"))).await);
+    assert_eq!(server.seen()[1].header("x-token"), Some(NEWER));
+}

@@ -27,7 +27,7 @@ use shared::{
 use testkit::{Received, TestQueues, TestSecrets};
 
 /// Enough for a whole batch.
-pub const TIME: Duration = Duration::from_secs(60);
+pub const TIME: Duration = Duration::from_mins(1);
 
 pub struct World {
     pub queues: TestQueues,
@@ -53,7 +53,7 @@ impl Queue for Inbox {
     }
 }
 
-/// Names and what they resolve to, one answer after the other; the last is for all others.
+/// Names and what they resolve to, one answer after the other; the last is for all others. `panic.test` panics.
 #[derive(Default)]
 pub struct Names {
     answers: Mutex<HashMap<String, Vec<Vec<SocketAddr>>>>,
@@ -71,6 +71,7 @@ impl Names {
 
 impl Lookup for Names {
     fn addresses(&self, name: String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        assert_ne!(name, "panic.test");
         self.asked.fetch_add(1, Ordering::SeqCst);
         let mut all = self.answers.lock().unwrap();
         let answer = match all.get_mut(&name) {
