@@ -14,8 +14,8 @@ use tokio::{
 
 use super::{Backing, aws};
 
-/// How long a poll waits for messages, in seconds.
-const POLL_SECONDS: i32 = 2;
+/// Between two looks into an empty queue. (The emulator's own long polling keeps a processor busy.)
+const EMPTY: Duration = Duration::from_millis(150);
 /// After a failure of the queue or of the function.
 const REST: Duration = Duration::from_secs(1);
 /// Longer than any function may run.
@@ -90,15 +90,14 @@ impl Pump {
 /// One batch, if there is one.
 async fn hand_over(sqs: &aws_sdk_sqs::Client, queue: &str, functions: &impl Invoke, function: &str) {
     let request = sqs.receive_message().queue_url(queue).max_number_of_messages(10);
-    let request =
-        request.wait_time_seconds(POLL_SECONDS).message_system_attribute_names(MessageSystemAttributeName::All);
+    let request = request.message_system_attribute_names(MessageSystemAttributeName::All);
     let messages = match request.send().await {
         Ok(received) => received.messages.unwrap_or_default(),
         // The emulator is stopping, or busy.
         Err(_) => return sleep(REST).await,
     };
     if messages.is_empty() {
-        return;
+        return sleep(EMPTY).await;
     }
     let records: Vec<Value> = messages.iter().map(|message| record(queue, message)).collect();
     let Some(answer) = functions.invoke(function, json!({"Records": records})).await else {
