@@ -82,8 +82,12 @@ rds-ca: ## Renew the certificate authorities of Amazon RDS (needs Node.js with n
 
 .PHONY: bench
 bench: setup ## Measure start, memory and throughput of the release build against pgbench
-	@cargo build --release -p webhooks -p bench
+	@cargo build --release -p webhooks -p worker -p bench
 	@$(SOLO) test-stack --durable -- target/release/measure
+
+.PHONY: chaos
+chaos: setup ## Kill, restart and cut everything under load; check that nothing is lost or done twice
+	@$(SOLO) chaos
 
 .PHONY: clean
 clean: ## Remove everything that was built, installed or stored here, the dev database too

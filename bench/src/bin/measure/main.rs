@@ -2,12 +2,15 @@
 //!
 //! The release binaries run as in Lambda, fed through the runtime API by a small server in this process. pgbench runs
 //! the same statements on the same server in the same minutes.
+//!
+//! `measure start duplicates throughput queue backlog batches` measures these parts; all of them unless some are named.
 #![allow(
     clippy::unwrap_used,
     clippy::cast_precision_loss,
     reason = "a measurement fails by panicking; counts are small"
 )]
 
+mod drain;
 mod events;
 mod pgbench;
 mod runtime_api;
@@ -28,15 +31,32 @@ const ROUND: Duration = Duration::from_secs(3);
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let world = runtime.block_on(World::new());
-    println!("{}", start::report(&world));
-    // Before the writing: what that leaves to the server (checkpoints, vacuuming) would be measured here.
-    for (environments, deliverers) in [(10, 5), (50, 1)] {
-        println!("{}", duplicates(&world, "webhooks", environments, deliverers));
-        // Nothing to wait for in this one: what the machine alone does to so many processes.
-        println!("{}", duplicates(&world, "hello", environments, deliverers));
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    if is_wanted("start") {
+        println!("{}", start::report(&world));
     }
-    for environments in [1, 8] {
-        println!("{}", throughput(&world, environments));
+    // Before the writing: what that leaves to the server (checkpoints, vacuuming) would be measured here.
+    if is_wanted("duplicates") {
+        for (environments, deliverers) in [(10, 5), (50, 1)] {
+            println!("{}", duplicates(&world, "webhooks", environments, deliverers));
+            // Nothing to wait for in this one: what the machine alone does to so many processes.
+            println!("{}", duplicates(&world, "hello", environments, deliverers));
+        }
+    }
+    if is_wanted("throughput") {
+        for environments in [1, 8] {
+            println!("{}", throughput(&world, environments));
+        }
+    }
+    if is_wanted("queue") {
+        println!("{}", drain::report(&world));
+    }
+    if is_wanted("backlog") {
+        println!("{}", drain::backlog(&world, &runtime));
+    }
+    if is_wanted("batches") {
+        println!("{}", drain::batches(&runtime));
     }
 }
 
