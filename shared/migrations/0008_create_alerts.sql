@@ -63,6 +63,6 @@ LANGUAGE sql AS $$
 $$;
 
 GRANT SELECT, INSERT, UPDATE ON alerts TO solo_app;
-GRANT SELECT, INSERT, DELETE ON alert_deliveries TO solo_app;
+GRANT SELECT, INSERT ON alert_deliveries TO solo_app;
 GRANT SELECT, INSERT, UPDATE ON alert_silences TO solo_app;
 GRANT SELECT ON alerts, alert_deliveries, alert_silences TO solo_reader;

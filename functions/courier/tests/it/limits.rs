@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use serde_json::json;
 use shared::outbox;
+use tokio::time::sleep;
 
 use crate::{
     server::{Reply, Server},
     world::{Names, TIME, World, expect, outbound, post},
 };
+
+/// Longer than what is put back stays away, at least.
+const PUT_BACK: Duration = Duration::from_millis(1_200);
 
 #[tokio::test]
 async fn a_destination_is_called_at_its_rate_and_in_order() {
@@ -64,6 +68,7 @@ async fn what_does_not_fit_into_the_time_is_put_back_uncounted() {
     expect(&world.report().await, "failed", 2, "503");
     assert_eq!(server.seen().len(), 1);
 
+    sleep(PUT_BACK).await;
     let back = world.queues.outbound().await;
     assert_eq!(back.len(), 1);
     assert_eq!((back[0].receive_count, outbox::decode(&back[0].body).unwrap()), (1, messages[1].clone()));
@@ -92,5 +97,7 @@ async fn nothing_is_begun_at_the_end_of_an_invocation() {
     let received = world.queued(&[outbound(post(&server.url("127.0.0.1")))]).await;
     assert!(world.invoke(&courier, &received, Duration::from_secs(5)).await.is_empty());
     assert!(server.seen().is_empty());
+    assert!(world.queues.outbound().await.is_empty(), "not at once: there is no time for it now");
+    sleep(PUT_BACK).await;
     assert_eq!(world.queues.outbound().await.len(), 1);
 }

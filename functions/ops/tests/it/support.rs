@@ -89,6 +89,8 @@ impl World {
 
     /// How often the worker was woken since it was last asked.
     pub async fn wakes(&self) -> usize {
+        // A wake-up is on its way for a second.
+        tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
         let messages = self.queues.inbox().await;
         messages.iter().filter(|message| matches!(inbox::decode(&message.body), Ok(Message::Wake))).count()
     }
