@@ -31,6 +31,10 @@ CREATE TABLE outbox (
 );
 
 CREATE INDEX outbox_due ON outbox (relay_at) WHERE relay_at IS NOT NULL;
+-- The platform's own, which go first.
+CREATE INDEX outbox_own ON outbox (relay_at) WHERE relay_at IS NOT NULL AND execution_id IS NULL;
+-- How many the queue has.
+CREATE INDEX outbox_sent ON outbox (status) WHERE status IN ('sent', 'failed');
 CREATE INDEX outbox_of_execution ON outbox (execution_id);
 CREATE INDEX outbox_dead ON outbox (finished_at) WHERE status = 'dead';
 

@@ -55,8 +55,12 @@ LANGUAGE sql AS $$
                               > array_position('{info,warning,critical}'::text[], a.severity)
                            THEN excluded.severity ELSE a.severity END,
            pending_since = CASE
+               WHEN a.pending_since IS NOT NULL AND excluded.severity = 'critical' AND a.severity <> 'critical'
+                   THEN least(a.pending_since, now())
                WHEN a.pending_since IS NOT NULL THEN a.pending_since
                WHEN a.sent_at < now() - interval '4 hours' THEN now()
+               -- A message was made of it, and nothing was heard of that.
+               WHEN a.sent_at IS NULL AND a.raised_at < now() - interval '8 hours' THEN now()
                WHEN array_position('{info,warning,critical}'::text[], excluded.severity)
                       > array_position('{info,warning,critical}'::text[], a.severity) THEN now() END
     RETURNING id

@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     time::Duration,
@@ -17,7 +18,7 @@ use uuid::Uuid;
 use crate::{
     alerts::{self, Severity},
     db::{DbError, Params, Session},
-    events::{Decoded, Envelope, Event, EventType, FIRST_PARTY, InvalidPayload, MAX_KEY, contracts},
+    events::{Decoded, Envelope, Event, EventType, FIRST_PARTY, FieldError, InvalidPayload, MAX_KEY, contracts},
     outbox::{self, Effect},
 };
 
@@ -239,7 +240,11 @@ impl Handlers {
 
     pub fn resolve(&self, envelope: &Envelope) -> Resolution {
         match self.table.get(&(envelope.source.as_str(), envelope.event_type.as_str())) {
-            Some(prepare) => prepare(envelope),
+            // A panic in reading the data is the data's fault as far as anyone can tell, and nobody else's.
+            Some(prepare) => catch_unwind(AssertUnwindSafe(|| prepare(envelope))).unwrap_or_else(|_| {
+                let problem = "reading it panicked: its type's `decode` has a bug";
+                Resolution::Invalid(InvalidPayload::of(FieldError::new("", problem)))
+            }),
             None => Resolution::Unhandled { known_type: false },
         }
     }

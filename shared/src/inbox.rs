@@ -96,26 +96,20 @@ impl Inbox {
         Ok(self.queue.send(encode(&Message::Spooled { key })?).await?)
     }
 
-    /// The message in the text of a queue's message, and the bucket's object to remove when it is done.
-    pub async fn open(&self, text: &str) -> Result<(Message, Option<String>), InboxError> {
+    /// The message in the text of a queue's message. What is in the bucket stays there until the bucket's own rule removes
+    /// it: a message can come again as long as the queue keeps it.
+    pub async fn open(&self, text: &str) -> Result<Message, InboxError> {
         match decode(text)? {
             Message::Spooled { key } if key.starts_with("spool/") => {
                 let content = self.spool.get(&key).await?;
                 let text = String::from_utf8(content).map_err(|error| InboxError::Malformed(error.to_string()))?;
                 match decode(&text)? {
                     Message::Spooled { .. } => Err(InboxError::Malformed("a spooled message points on".into())),
-                    message => Ok((message, Some(key))),
+                    message => Ok(message),
                 }
             }
             Message::Spooled { key } => Err(InboxError::Malformed(format!("{key} is not in the spool"))),
-            message => Ok((message, None)),
-        }
-    }
-
-    /// Removes what [`Inbox::open`] read from the bucket. A failure costs storage until the bucket's own rule removes it.
-    pub async fn remove(&self, key: &str) {
-        if let Err(error) = self.spool.delete(key).await {
-            tracing::warn!(%error, "a spooled message stays in the bucket");
+            message => Ok(message),
         }
     }
 

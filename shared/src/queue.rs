@@ -20,7 +20,16 @@ pub struct QueueError {
 }
 
 /// What a call of a [`Queue`] returns.
-pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<(), QueueError>> + Send + 'a>>;
+pub type Sending<'a, T = ()> = Pin<Box<dyn Future<Output = Result<T, QueueError>> + Send + 'a>>;
+
+/// JSON that SQS takes. It refuses messages with U+FFFE or U+FFFF; in JSON they can only stand within a text, where their
+/// escapes mean the same.
+pub fn sendable(json: String) -> String {
+    if json.contains(['\u{fffe}', '\u{ffff}']) {
+        return json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
+    }
+    json
+}
 
 /// Where messages go. One implementation, [`Sqs`]; the trait keeps the vendor behind it.
 pub trait Queue: Send + Sync {
@@ -33,9 +42,9 @@ pub trait Queue: Send + Sync {
         self.send_after(Duration::ZERO, message)
     }
 
-    /// Several at once; those that were not taken are an error for all. Sending again is the caller's to decide: each
-    /// message must bear being there twice.
-    fn send_all(&self, messages: Vec<String>) -> Sending<'_>;
+    /// Several, in their order. Returns the places of those that the queue refused. An error leaves open what became of
+    /// them: each message must bear being there twice.
+    fn send_all(&self, messages: Vec<String>) -> Sending<'_, Vec<usize>>;
 }
 
 /// An SQS queue.
@@ -53,7 +62,8 @@ impl Sqs {
         QueueError { queue: self.url.clone(), reason }
     }
 
-    async fn send_batch(&self, messages: &[String]) -> Result<(), QueueError> {
+    /// The places of those that were refused.
+    async fn send_batch(&self, messages: &[String]) -> Result<Vec<usize>, QueueError> {
         use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
         let entries = messages
             .iter()
@@ -65,15 +75,11 @@ impl Sqs {
             .map_err(|error| self.error(chain(&error)))?;
         let sent = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await;
         let failed = sent.map_err(|error| self.error(chain(&error)))?.failed;
-        match failed.first() {
-            None => Ok(()),
-            Some(first) => Err(self.error(format!(
-                "{} of {} messages: {}",
-                failed.len(),
-                messages.len(),
-                first.message().unwrap_or(first.code())
-            ))),
+        for failure in &failed {
+            let reason = failure.message().unwrap_or(failure.code());
+            tracing::error!(queue = self.url, reason, "the queue refused a message");
         }
+        Ok(failed.iter().filter_map(|failure| failure.id().parse().ok()).collect())
     }
 }
 
@@ -81,18 +87,21 @@ impl Queue for Sqs {
     fn send_after(&self, delay: Duration, message: String) -> Sending<'_> {
         Box::pin(async move {
             let seconds = i32::try_from(delay.as_secs().min(LONGEST_DELAY_SECONDS)).unwrap_or_default();
-            let request = self.client.send_message().queue_url(&self.url).message_body(message);
+            let request = self.client.send_message().queue_url(&self.url).message_body(sendable(message));
             let sent = request.delay_seconds(seconds).send().await;
             sent.map(drop).map_err(|error| self.error(chain(&error)))
         })
     }
 
-    fn send_all(&self, messages: Vec<String>) -> Sending<'_> {
+    fn send_all(&self, messages: Vec<String>) -> Sending<'_, Vec<usize>> {
         Box::pin(async move {
+            let messages: Vec<_> = messages.into_iter().map(sendable).collect();
+            let (mut refused, mut before) = (Vec::new(), 0);
             for batch in batches(&messages) {
-                self.send_batch(batch).await?;
+                refused.extend(self.send_batch(batch).await?.into_iter().map(|place| before + place));
+                before += batch.len();
             }
-            Ok(())
+            Ok(refused)
         })
     }
 }
@@ -117,6 +126,14 @@ fn batches(mut messages: &[String]) -> Vec<&[String]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_sqs_refuses_is_escaped_and_means_the_same() {
+        let value = serde_json::json!({"a\u{ffff}": "x\u{fffe}y\u{fffd}"});
+        let sent = sendable(value.to_string());
+        assert!(!sent.contains(['\u{fffe}', '\u{ffff}']) && sent.contains('\u{fffd}'), "{sent}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&sent).unwrap(), value);
+    }
 
     #[test]
     fn a_batch_has_ten_messages_and_one_message_s_size_at_most() {

@@ -7,7 +7,7 @@ use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
 use crate::{
@@ -23,6 +23,8 @@ use crate::{
 
 /// Kept back from the invocation's time, to record a failure and to answer.
 const RESERVE: Duration = Duration::from_secs(3);
+/// A server that is alive ends a statement after 5 s by itself. One that says nothing at all is given up soon after.
+const STORE_WITHIN: Duration = Duration::from_secs(6);
 /// How much longer than the invocation its lease lasts: clocks differ, and a killed process is not gone at once.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
@@ -87,7 +89,8 @@ impl Runner<'_> {
             max_attempts: self.retry.max_attempts,
             rerun_after_crash: job.rerun_after_crash(),
         };
-        match executions::claim(&mut session, event, job.name(), terms).await? {
+        let claim = executions::claim(&mut session, event, job.name(), terms);
+        match timeout(STORE_WITHIN, claim).await.unwrap_or_else(|_| Err(DbError::silent()))? {
             Claim::Owned(owned) => {
                 tracing::Span::current().record("execution_id", tracing::field::display(owned.id));
                 if owned.fence == 1 {
@@ -111,6 +114,7 @@ impl Runner<'_> {
                 let Some(owned) = started else { return Ok(None) };
                 return self.attempt(session, event, owned, job).await.map(Some);
             }
+            (_, Ok(Resolution::Unhandled { known_type: true })) => return self.ask_nothing(session, due).await,
             (_, Ok(Resolution::Invalid(invalid))) => invalid.to_string(),
             (Ok(event), _) => format!("no handler takes {} from {}", event.event_type, event.source),
             (Err(error), _) => error.to_string(),
@@ -121,9 +125,17 @@ impl Runner<'_> {
         self.failed(session, &owned, &failure).await.map(Some)
     }
 
+    /// An event that asks for nothing is done.
+    async fn ask_nothing(&self, mut session: Session<'_>, due: &Due) -> Result<Option<Outcome>, DbError> {
+        let Some(owned) = executions::start(&mut session, due, "", true).await? else { return Ok(None) };
+        executions::finish(&mut session, &owned).await?;
+        Ok(Some(Outcome::new(due.id, State::Ignored)))
+    }
+
     async fn settle(&self, event: &Envelope, as_: Settled<'_>) -> Result<Outcome, DbError> {
         let mut session = self.database.session().await?;
-        let id = match executions::settle(&mut session, event, as_).await? {
+        let settle = executions::settle(&mut session, event, as_);
+        let id = match timeout(STORE_WITHIN, settle).await.unwrap_or_else(|_| Err(DbError::silent()))? {
             Claim::Existing(existing) => return duplicate(session, Some(event), existing, None).await,
             Claim::Owned(owned) => owned.id,
         };

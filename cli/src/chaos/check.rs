@@ -97,6 +97,10 @@ pub async fn faults(
             "SELECT count(*) FROM outbox WHERE status <> 'delivered' AND effect ->> 'kind' = 'http'",
             "effects that were not delivered",
         ),
+        (
+            "SELECT count(*) FROM alerts WHERE severity = 'critical' AND resolved_at IS NULL AND sent_at IS NULL",
+            "critical alerts that nobody was told of",
+        ),
     ] {
         let found = count(sql).await?;
         if found != 0 {
@@ -115,7 +119,7 @@ async fn effect_faults(database: &Client, effects: &[Received]) -> anyhow::Resul
         let invoice = effect.body["invoice_id"].as_str().unwrap_or_default().to_owned();
         keys_of.entry(invoice).or_default().insert(effect.idempotency_key.clone().unwrap_or_default());
     }
-    for (invoice, keys) in keys_of.iter().filter(|(_, keys)| keys.len() != 1) {
+    for (invoice, keys) in keys_of.iter().filter(|(_, keys)| keys.len() != 1 || keys.contains("")) {
         faults.push(format!("the effect of {invoice} came under {} keys", keys.len()));
     }
     for row in database.query("SELECT invoice_id::text FROM payments", &[]).await? {

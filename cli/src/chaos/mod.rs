@@ -107,6 +107,7 @@ async fn play(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCo
     let effects: Vec<Received> = received.into_iter().filter(|received| received.path.ends_with("payments")).collect();
     let mut faults = check::faults(&client, &events, &sent, &effects).await?;
     faults.extend(settled);
+    faults.extend(dead_messages(&backing).await?);
     conclude(&client, &effects, &faults, seed).await
 }
 
@@ -133,7 +134,7 @@ fn functions(
         ("MAX_RETRY_ATTEMPTS", "5".into()),
         ("SOLO_TOML", solo_toml(logs)?),
     ]);
-    [("webhooks", 12, 4), ("worker", 35, 2), ("courier", 60, 2)]
+    [("webhooks", 12, 4), ("worker", 45, 2), ("courier", 60, 2)]
         .into_iter()
         .map(|(name, seconds, environments)| {
             let binary = binaries.with_file_name(name);
@@ -156,6 +157,7 @@ fn functions(
 fn solo_toml(logs: &std::path::Path) -> anyhow::Result<String> {
     let path = logs.join("solo.toml");
     let text = "[limits]\nrequests_per_second = 1_000_000\nburst = 1_000_000\n[providers.stripe]\n\
+                [alerts]\ncritical = ['ops']\ndigest = ['ops']\n[channels.ops]\nkind = 'webhook'\nsecret = 'OPS_URL'\n\
                 [outbound]\nrequests_per_second = 1_000\nburst = 1_000\nmax_attempts = 10\n";
     std::fs::write(&path, text)?;
     Ok(path.to_string_lossy().into_owned())
@@ -221,6 +223,19 @@ async fn settle(backing: &Backing, client: &Client) -> anyhow::Result<Option<Str
         }
         sleep(Duration::from_millis(500)).await;
     }
+}
+
+/// Nothing that was accepted may end beside the database.
+async fn dead_messages(backing: &Backing) -> anyhow::Result<Vec<String>> {
+    let sqs = aws_sdk_sqs::Client::new(&stack::sdk_config(&backing.aws_endpoint));
+    let mut faults = Vec::new();
+    for (name, url) in [("inbox", &backing.queues.inbox_dead), ("outbound", &backing.queues.outbound_dead)] {
+        let messages = waiting(&sqs, url).await?;
+        if messages > 0 {
+            faults.push(format!("{messages} messages are in the dead-letter queue of {name}"));
+        }
+    }
+    Ok(faults)
 }
 
 /// Messages in the queue, those that are being handled included.

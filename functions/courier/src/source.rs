@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use futures_util::future::BoxFuture;
-use shared::errors::chain;
+use shared::{errors::chain, queue::sendable};
 
 /// The longest that SQS takes a message with a delay for.
 const LONGEST_DELAY: Duration = Duration::from_mins(15);
@@ -51,7 +51,7 @@ impl Source for SqsSource {
     }
 
     fn put_back(&self, text: String, wait: Duration) -> Changing<'_> {
-        let send = self.client.send_message().queue_url(&self.url).message_body(text);
+        let send = self.client.send_message().queue_url(&self.url).message_body(sendable(text));
         let send = send.delay_seconds(seconds(wait.min(LONGEST_DELAY)));
         Box::pin(async move { send.send().await.map(drop).map_err(|error| self.error(&error)) })
     }

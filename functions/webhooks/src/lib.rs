@@ -147,7 +147,13 @@ impl Environment {
         match raised.await {
             Ok(()) if severity == Severity::Critical => self.wake().await,
             Ok(()) => {}
-            Err(error) => tracing::error!(%error, "an alert reached the log only"),
+            Err(error) => {
+                tracing::error!(%error, "the alert could not be stored");
+                self.pager.forget(key);
+                if severity == Severity::Critical {
+                    self.pager.page(key, message).await;
+                }
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 //! A database that is out leaves messages on the queue, for as long as that takes. A message that fails for another
 //! reason (it is not understood, the server refuses it) goes to the dead-letter queue at its fifth time, with an alert.
 
-use std::{collections::VecDeque, sync::Mutex};
+use std::{collections::VecDeque, sync::Mutex, time::Duration};
 
 use futures_util::future::join_all;
 use serde::Deserialize;
@@ -15,13 +15,15 @@ use shared::{
     outbox,
     runner::Runner,
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument as _;
 
 use crate::{Ticked, Worker, lanes::HANDLER_TIME};
 
 /// How often a message may fail by its own fault.
 const MOST_RECEIVES: u32 = 5;
+
+const RAISE_WITHIN: Duration = Duration::from_secs(2);
 
 /// What Lambda hands over from SQS
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>), as far as it is looked at.
@@ -76,7 +78,7 @@ impl Trouble {
             Self::Inbox(InboxError::Malformed(_)) => true,
             Self::Inbox(InboxError::Object(error)) => error.is_missing(),
             Self::Inbox(InboxError::Queue(_)) => false,
-            Self::Database(error) => !error.is_unreachable(),
+            Self::Database(error) => error.is_the_data(),
         }
     }
 }
@@ -98,7 +100,8 @@ impl Worker {
         };
         join_all(self.lanes.iter().map(|database| self.drain_lane(database, &shared, deadline))).await;
         if shared.wake.into_inner()
-            && let Err(error) = self.woken(deadline).await
+            && let Err(error) =
+                timeout_at(deadline, self.woken(deadline)).await.unwrap_or_else(|_| Err(DbError::silent()))
         {
             tracing::error!(%error, "woken, and could not work; the next tick will");
         }
@@ -108,9 +111,9 @@ impl Worker {
     /// Something should not wait for the tick: replays, effects, critical alerts.
     async fn woken(&self, deadline: Instant) -> Result<(), DbError> {
         let mut ticked = Ticked::default();
-        self.send(deadline, &mut ticked).await?;
+        let sent = self.send(deadline, &mut ticked).await;
         let (ran, result) = self.run_due(deadline).await;
-        result?;
+        sent.and(result)?;
         if ran.completed + ran.dead > 0 {
             self.send(deadline, &mut ticked).await?;
         }
@@ -144,21 +147,16 @@ impl Worker {
 
     /// `true` when it leaves something for the rest of the worker.
     async fn handle(&self, database: &Database, record: &Record) -> Result<bool, Trouble> {
-        let (message, spooled) = self.inbox.open(&record.body).await?;
-        let wake = match message {
+        Ok(match self.inbox.open(&record.body).await? {
             Message::Event(event) => self.event(database, &event).await?,
             Message::Report(report) => {
-                outbox::record(&mut database.session().await?, &report).await?;
-                // It may have raised an alert.
-                matches!(report.result, outbox::ReportResult::Dead { .. })
+                outbox::record(&mut database.session().await?, &report).await?
+                    // It raised an alert.
+                    && matches!(report.result, outbox::ReportResult::Dead { .. })
             }
             Message::Wake => true,
             Message::Spooled { .. } => return Err(InboxError::Malformed("a pointer to a pointer".into()).into()),
-        };
-        if let Some(key) = spooled {
-            self.inbox.remove(&key).await;
-        }
-        Ok(wake)
+        })
     }
 
     /// Whatever its state in the end, it is in the database then, and no more the queue's.
@@ -195,9 +193,9 @@ impl Worker {
         let message = format!("message {} of the inbox went to its dead-letter queue: {trouble}", record.message_id);
         let raised =
             async { alerts::raise(&mut database.session().await?, Severity::Critical, "inbox_poison", &message).await };
-        match raised.await {
-            Ok(()) => self.inbox.wake().await,
-            Err(_) => self.pager.page("inbox_poison", &message).await,
+        match timeout(RAISE_WITHIN, raised).await {
+            Ok(Ok(())) => self.inbox.wake().await,
+            Ok(Err(_)) | Err(_) => self.pager.page("inbox_poison", &message).await,
         }
         true
     }

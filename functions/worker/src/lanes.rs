@@ -14,12 +14,14 @@ use tokio::{
 };
 use tracing::Instrument as _;
 
-use crate::Worker;
+use crate::{MARGIN, Worker};
 
 /// What each handler gets, as at the door: nothing begins when less is left.
 pub(crate) const HANDLER_TIME: Duration = Duration::from_secs(30);
 /// How much longer than the invocation a lease lasts.
-const LEASE_MARGIN: Duration = Duration::from_secs(5);
+const LEASE_MARGIN: Duration = Duration::from_secs(5).saturating_add(MARGIN);
+/// Longer than the server lets a statement run.
+const TAKE_WITHIN: Duration = Duration::from_secs(8);
 /// So many are taken at once for each lane. Those that do not begin in time are given back.
 const TAKEN_PER_LANE: u16 = 4;
 
@@ -50,7 +52,7 @@ impl Worker {
         if !rest.is_empty() {
             tracing::info!(given_back = rest.len(), "no time is left for more");
             let given_back = async { executions::release(&mut self.lanes[0].session().await?, &rest).await };
-            result = result.and(given_back.await);
+            result = result.and(timeout(MARGIN / 2, given_back).await.unwrap_or_else(|_| Err(DbError::silent())));
         }
         (ran.into_inner().unwrap_or_default(), result)
     }
@@ -63,7 +65,12 @@ impl Worker {
         deadline: Instant,
     ) -> Result<(), DbError> {
         while deadline.saturating_duration_since(Instant::now()) >= HANDLER_TIME {
-            let Some(due) = self.next(database, waiting, deadline).await? else { return Ok(()) };
+            let next = timeout(TAKE_WITHIN, self.next(database, waiting, deadline)).await;
+            let Some(due) = next.unwrap_or_else(|_| Err(DbError::silent()))? else { return Ok(()) };
+            if deadline.saturating_duration_since(Instant::now()) < HANDLER_TIME {
+                waiting.lock().await.due.push_front(due);
+                return Ok(());
+            }
             let runner = Runner { database, retry: self.config.retry, deadline: Instant::now() + HANDLER_TIME };
             let span = tracing::info_span!("retry", correlation_id = due.correlation_id(), execution_id = %due.id);
             // A server that accepts bytes and says nothing more would otherwise hold the lane until it is killed.

@@ -32,6 +32,8 @@ use tokio::time::Instant;
 
 /// The function's time in `template.yaml`, and the most that is ever counted on.
 const INVOCATION: Duration = Duration::from_secs(90);
+/// Kept back from it, to give back what was not begun, to tell of a failure, and to answer.
+pub(crate) const MARGIN: Duration = Duration::from_secs(8);
 
 /// What only the worker needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +90,7 @@ impl Worker {
 
     /// One invocation: a batch of the inbox (it has `Records`), or the tick. `deadline` is the Lambda context's.
     pub async fn invoke(&self, event: Value, deadline: u64) -> Result<Value, Error> {
-        let deadline = Instant::now() + invocation::remaining(deadline, INVOCATION);
+        let deadline = Instant::now() + invocation::remaining(deadline, INVOCATION).saturating_sub(MARGIN);
         if event.get("Records").is_some() {
             let drained = self.drain(serde_json::from_value(event)?, deadline).await;
             return Ok(drained.answer());

@@ -52,10 +52,10 @@ impl Worker {
     async fn tick_once(&self, deadline: Instant) -> Result<Ticked, DbError> {
         let mut ticked = Ticked { swept: self.sweep(deadline).await?, ..Ticked::default() };
         // What waits for people and for others first: retries may take all the time there is.
-        self.send(deadline, &mut ticked).await?;
+        let sent = self.send(deadline, &mut ticked).await;
         let (ran, result) = self.run_due(deadline).await;
         (ticked.completed, ticked.failed, ticked.dead) = (ran.completed, ran.failed, ran.dead);
-        result?;
+        sent.and(result)?;
         if ran.completed + ran.dead > 0 {
             self.send(deadline, &mut ticked).await?;
         }

@@ -18,7 +18,8 @@ const PENDING: &str = include_str!("sql/pending.sql");
 const DROP: &str = "
     UPDATE alerts SET pending_since = NULL
      WHERE pending_since IS NOT NULL AND resolved_at IS NOT NULL AND sent_at IS NULL
-       AND NOT EXISTS (SELECT FROM alert_deliveries d WHERE d.alert_id = alerts.id)";
+       AND NOT EXISTS (SELECT FROM alert_deliveries d WHERE d.alert_id = alerts.id)
+       AND id IN (SELECT id FROM alerts WHERE pending_since IS NOT NULL AND resolved_at IS NOT NULL FOR UPDATE SKIP LOCKED)";
 const CARRY: &str = "
     INSERT INTO alert_deliveries (alert_id, outbox_id, resolution)
     SELECT id, $2, resolved_at IS NOT NULL FROM alerts WHERE id = ANY($1)";

@@ -1,7 +1,7 @@
 //! The way around the database, for when that is what failed: straight to courier's queue.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -35,12 +35,13 @@ impl Pager {
     /// that fails too leaves the log line.
     pub async fn page(&self, key: &str, message: &str) {
         log(Severity::Critical, key, message);
-        if self.is_news(key) {
-            self.send(key, message).await;
+        if self.is_news(key) && !self.send(key, message).await {
+            self.forget(key);
         }
     }
 
-    async fn send(&self, key: &str, message: &str) {
+    /// `false` when the queue did not take it.
+    async fn send(&self, key: &str, message: &str) -> bool {
         let now = clock::now();
         let messages = self.channels.iter().filter_map(|channel| {
             let item = Item {
@@ -70,9 +71,18 @@ impl Pager {
             };
             outbox::encode(&outbound).ok()
         });
-        if let Err(error) = self.outbound.send_all(messages.collect()).await {
-            tracing::error!(%error, "an alert reached the log only");
+        match self.outbound.send_all(messages.collect()).await {
+            Ok(refused) => refused.is_empty(),
+            Err(error) => {
+                tracing::error!(%error, "an alert reached the log only");
+                false
+            }
         }
+    }
+
+    /// What was not said after all may be said at once.
+    pub fn forget(&self, key: &str) {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
     /// Whether this environment has not said it in the last 5 minutes. Saying so counts: strangers can cause the same
@@ -80,6 +90,12 @@ impl Pager {
     pub fn is_news(&self, key: &str) -> bool {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         said.retain(|_, at| at.elapsed() < AT_MOST_EVERY);
-        said.insert(key.to_owned(), Instant::now()).is_none()
+        match said.entry(key.to_owned()) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(vacant) => {
+                vacant.insert(Instant::now());
+                true
+            }
+        }
     }
 }

@@ -35,6 +35,12 @@ impl DbError {
         matches!(self, Self::Statement(error) if error.code().is_some_and(|code| code.code().starts_with("22")))
     }
 
+    /// Whether the data itself is at fault (SQLSTATE classes 22 and 23), so that trying again would end the same way.
+    pub fn is_the_data(&self) -> bool {
+        self.is_unfit_data()
+            || matches!(self, Self::Statement(error) if error.code().is_some_and(|code| code.code().starts_with("23")))
+    }
+
     /// Whether the connection should not be used again. A prepared statement stops fitting (0A000, 26000) when a
     /// migration changes its table.
     pub(crate) fn spoils_connection(&self) -> bool {

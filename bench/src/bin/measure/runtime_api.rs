@@ -194,7 +194,7 @@ impl Api {
             state.handed_out = Some(sent_at);
             Some(event)
         });
-        let deadline = shared::clock::now().as_millisecond() + 30_000;
+        let deadline = shared::clock::now().as_millisecond() + 90_000;
         format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
              lambda-runtime-aws-request-id: 8476a536-e9f4-11e8-9739-2dfe598c3fcd\r\n\

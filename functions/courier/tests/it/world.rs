@@ -48,7 +48,7 @@ impl Queue for Inbox {
         queue.send_after(delay, message)
     }
 
-    fn send_all(&self, messages: Vec<String>) -> Sending<'_> {
+    fn send_all(&self, messages: Vec<String>) -> Sending<'_, Vec<usize>> {
         self.working.send_all(messages)
     }
 }

@@ -88,10 +88,66 @@ async fn it_counts_as_sent_when_it_was_delivered_and_waits_again_when_not() {
     assert_eq!(world.database.text(state).await, "false false");
     let first = messages(&world).await[0].0;
     report(&worker, first, ReportResult::Dead { error: "gone".into(), status: Some(410) }).await;
+    assert_eq!(world.database.text(state).await, "false true", "said to nobody: it waits again");
+    tick(&worker).await;
+    assert!(messages(&world).await.is_empty(), "the channel is broken: not at once, or it would go round and round");
+    let wait = "SELECT (extract(epoch FROM pending_since - now()) / 60)::bigint FROM alerts WHERE key = 'disk'";
+    assert_eq!(world.database.count(wait).await, 15);
+    world.database.execute("UPDATE alerts SET pending_since = now() WHERE key = 'disk'").await;
+    tick(&worker).await;
     let again = messages(&world).await;
-    assert_eq!(again.len(), 1, "said to nobody, so said again: {again:?}");
+    assert_eq!(again.len(), 1);
     report(&worker, again[0].0, delivered()).await;
     assert_eq!(world.database.text(state).await, "true false");
+}
+
+/// The alert about the broken channel is itself in the message that dies.
+#[tokio::test]
+async fn a_channel_that_stays_broken_is_recorded_each_time() {
+    let world = World::new().await;
+    let worker = world.worker().await;
+    raise(&world, Severity::Warning, "a").await;
+    for round in 0..3 {
+        world.database.execute(AGE).await;
+        assert!(tick(&worker).await.alerts > 0, "round {round}");
+        let digest = messages(&world).await;
+        report(&worker, digest[0].0, ReportResult::Dead { error: "gone".into(), status: Some(404) }).await;
+    }
+    let broken = "SELECT occurrences::bigint FROM alerts WHERE key = 'channel_dead:ops-digest'";
+    assert_eq!(world.database.count(broken).await, 3);
+    assert_eq!(world.database.count("SELECT count(*) FROM outbox WHERE status = 'dead'").await, 3);
+    assert_eq!(world.database.count("SELECT count(*) FROM alerts WHERE pending_since IS NULL").await, 0);
+}
+
+/// Courier was out for hours: what its messages carried is not lost with them.
+#[tokio::test]
+async fn alerts_whose_message_is_given_up_wait_again() {
+    let world = World::new().await;
+    let worker = world.worker().await;
+    raise(&world, Severity::Critical, "disk").await;
+    tick(&worker).await;
+    world.database.execute("UPDATE outbox SET relays = 5, relay_at = now() - interval '1 second'").await;
+    tick(&worker).await;
+    assert_eq!(
+        world.database.text("SELECT status FROM outbox WHERE effect ->> 'title' LIKE 'critical%'").await,
+        "dead"
+    );
+    let waits = "SELECT count(*) FROM alerts WHERE key = 'disk' AND pending_since > now()";
+    assert_eq!(world.database.count(waits).await, 1);
+}
+
+/// A handler that raised it and works on must not hold up the others, nor the tick.
+#[tokio::test]
+async fn an_alert_that_someone_holds_goes_with_the_next_flush() {
+    let world = World::new().await;
+    let worker = world.worker().await;
+    raise(&world, Severity::Critical, "held").await;
+    raise(&world, Severity::Critical, "free").await;
+    let holder = world.database.admin().await;
+    holder.batch_execute("BEGIN; SELECT FROM alerts WHERE key = 'held' FOR UPDATE").await.unwrap();
+    assert_eq!(tick(&worker).await.alerts, 1);
+    holder.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(tick(&worker).await.alerts, 1);
 }
 
 #[tokio::test]

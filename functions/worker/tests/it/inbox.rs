@@ -79,7 +79,7 @@ async fn one_bad_message_does_not_hold_up_its_batch() {
 }
 
 #[tokio::test]
-async fn a_spooled_event_is_read_from_the_bucket_and_removed() {
+async fn a_spooled_event_is_read_from_the_bucket_however_often_its_message_comes() {
     let world = World::new().await;
     let worker = world.worker().await;
     let services = shared::aws::Services::from_env(&world.queues.config).await;
@@ -87,13 +87,44 @@ async fn a_spooled_event_is_read_from_the_bucket_and_removed() {
     let large = json!({"data": {"todo": "ok", "more": "x".repeat(400_000)}});
     inbox.put(&Message::Event(event("evt_large", "test.script", &large))).await.unwrap();
     assert_eq!(world.queues.objects().await.len(), 1);
-    assert_eq!(world.drain(&worker).await.failed.len(), 0);
+    let messages = world.queues.inbox().await;
+    for _ in 0..2 {
+        assert_eq!(worker.drain(batch(&messages), soon()).await.failed.len(), 0);
+    }
     assert_eq!(world.statuses().await, "completed 1");
-    assert_eq!(world.queues.objects().await.len(), 0);
     assert_eq!(
         world.database.count("SELECT length(payload -> 'data' ->> 'more')::bigint FROM executions").await,
         400_000
     );
+}
+
+/// A restored snapshot, a grant that is missing: nothing that the message could help, whatever its count.
+#[tokio::test]
+async fn a_server_that_refuses_for_its_own_reasons_keeps_messages_on_the_queue() {
+    let world = World::new().await;
+    let worker = world.worker().await;
+    let message = queued("evt_1", "ok");
+    world.database.execute("REVOKE INSERT ON executions FROM solo_app").await;
+    assert_eq!(worker.drain(received(&message, 400), soon()).await.failed.len(), 1);
+    assert_eq!(world.queues.inbox_dead().await.len(), 0);
+    world.database.execute("GRANT INSERT ON executions TO solo_app").await;
+    assert_eq!(worker.drain(received(&message, 401), soon()).await.failed.len(), 0);
+    assert_eq!(world.statuses().await, "completed 1");
+}
+
+/// SQS refuses U+FFFE and U+FFFF.
+#[tokio::test]
+async fn an_event_with_characters_that_the_queue_refuses_goes_through_it_unchanged() {
+    let world = World::new().await;
+    let worker = world.worker().await;
+    let services = shared::aws::Services::from_env(&world.queues.config).await;
+    let body = json!({"data": {"todo": "ok", "name": "a\u{ffff}b\u{fffe}"}});
+    services.inbox.put(&Message::Event(event("evt_odd", "test.script", &body))).await.unwrap();
+    let messages = world.queues.inbox().await;
+    assert!(!messages[0].body.contains(['\u{fffe}', '\u{ffff}']), "{messages:?}");
+    assert_eq!(worker.drain(batch(&messages), soon()).await.failed.len(), 0);
+    let stored = "SELECT payload -> 'data' ->> 'name' FROM executions";
+    assert_eq!(world.database.text(stored).await, "a\u{ffff}b\u{fffe}");
 }
 
 /// Time is what a handler gets whole, or not at all.

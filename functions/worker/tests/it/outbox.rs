@@ -118,6 +118,44 @@ async fn a_queue_that_is_out_costs_no_relay_and_loses_nothing() {
     assert_eq!(tick(&world.worker().await).await.relayed, 1);
 }
 
+/// Of a newer version, before a rollback.
+#[tokio::test]
+async fn an_effect_that_cannot_be_read_does_not_hold_up_the_others() {
+    let world = World::new().await;
+    let worker = world.worker().await;
+    world.due(3, "send").await;
+    world
+        .database
+        .execute(
+            "INSERT INTO outbox (id, idempotency_key, effect, destination, correlation_id)
+             VALUES (gen_random_uuid(), 'newer', '{\"kind\": \"telegraph\"}', 'x', 'c')",
+        )
+        .await;
+    let done = tick(&worker).await;
+    assert_eq!((done.completed, done.relayed), (3, 3));
+    assert_eq!(tick(&worker).await.relayed, 0);
+    assert_eq!(
+        world.database.text("SELECT status || ' ' || relays FROM outbox WHERE destination = 'x'").await,
+        "sent 1"
+    );
+}
+
+/// A backlog for others is not in the way of a message to the founder.
+#[tokio::test]
+async fn the_queue_takes_no_more_than_it_should_hold_but_alerts_always() {
+    let world = World::new().await;
+    let worker = world.worker().await;
+    let backlog = "INSERT INTO outbox (id, execution_id, idempotency_key, effect, destination, correlation_id, status)
+                   SELECT gen_random_uuid(), gen_random_uuid(), n::text, '{}', 'x', 'c',
+                          CASE WHEN n <= 1000 THEN 'sent' ELSE 'pending' END
+                     FROM generate_series(1, 1500) n;
+                   UPDATE outbox SET relay_at = now() + interval '1 hour' WHERE status = 'sent'";
+    world.database.execute(backlog).await;
+    world.database.execute("SELECT raise_alert('disk', 'critical', 'it is full')").await;
+    assert_eq!(tick(&worker).await.relayed, 1);
+    assert_eq!(world.database.count("SELECT count(*) FROM outbox WHERE status = 'pending'").await, 500);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_side_by_side_put_each_on_the_queue_once() {
     let world = World::new().await;

@@ -52,6 +52,30 @@ async fn a_panic_or_a_handler_that_is_gone_harms_nobody_else() {
     assert_eq!(world.database.text(error).await, "no handler takes test.removed from stripe");
 }
 
+/// As at the door: a replay of what asks for nothing is no failure.
+#[tokio::test]
+async fn an_event_that_asks_for_nothing_is_done() {
+    let world = World::new().await;
+    let worker = world.worker().await;
+    world.due(1, "nothing").await;
+    assert_eq!(tick(&worker).await.completed, 1);
+    assert_eq!(world.statuses().await, "completed 1");
+    assert_eq!(world.database.count("SELECT count(*) FROM effects").await, 0);
+}
+
+/// A bug in a type's `decode` is its events' end, and nobody else's.
+#[tokio::test]
+async fn a_panic_in_reading_an_event_is_its_own() {
+    let world = World::new().await;
+    let worker = world.worker().await;
+    world.due(4, "ok").await;
+    let bad =
+        "UPDATE executions SET payload = '{\"data\": {\"todo\": \"panic in decode\"}}' WHERE correlation_id = 'c-2'";
+    world.database.execute(bad).await;
+    let done = tick(&worker).await;
+    assert_eq!((done.completed, done.dead), (3, 1));
+}
+
 /// Four workers of four lanes each.
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_side_by_side_run_each_once() {

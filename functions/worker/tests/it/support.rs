@@ -12,7 +12,7 @@ use shared::{
 use testkit::{Received, TestDatabase, TestQueues, scripted};
 use tokio::time::Instant;
 use uuid::Uuid;
-use worker::{Batch, Drained, Settings, Ticked, Worker};
+use worker::{Batch, Settings, Ticked, Worker};
 
 pub struct World {
     pub database: TestDatabase,
@@ -67,11 +67,6 @@ impl World {
     pub async fn attempts(&self) -> String {
         let sql = "SELECT COALESCE(string_agg(attempt || ' ' || outcome, ', ' ORDER BY fence), '') FROM attempts";
         self.database.text(sql).await
-    }
-
-    /// Lets the worker handle what is on the inbox, and takes what it acknowledged off. (What it did not stays invisible.)
-    pub async fn drain(&self, worker: &Worker) -> Drained {
-        worker.drain(batch(&self.queues.inbox().await), soon()).await
     }
 }
 

@@ -62,6 +62,25 @@ async fn what_had_not_begun_loses_no_attempt_and_runs_at_once() {
     assert_eq!(world.database.count("SELECT count(*) FROM attempts WHERE outcome = 'crashed'").await, 0);
 }
 
+/// They raise the same alerts: in one order, or they wait for each other.
+#[tokio::test(flavor = "multi_thread")]
+async fn sweeps_side_by_side_do_not_deadlock() {
+    let world = World::new().await;
+    for round in 0..4 {
+        let insert = format!(
+            "INSERT INTO executions (id, source, idempotency_key, event_type, schema_version, handler, status, attempt,
+                                     fence, payload, fingerprint, correlation_id, started_at, lease_until)
+             SELECT gen_random_uuid(), 'stripe', gen_random_uuid(), 'type.' || (random() * 30)::int, 1, 'h', 'processing', 3,
+                    7, '{{}}', sha256('x'), 'c', now(), now() - random() * interval '1 minute'
+               FROM generate_series(1, 2000) n WHERE {round} >= 0"
+        );
+        world.database.execute(&insert).await;
+        let (a, b, c, d) = (world.worker().await, world.worker().await, world.worker().await, world.worker().await);
+        tokio::join!(tick(&a), tick(&b), tick(&c), tick(&d));
+    }
+    assert_eq!(world.statuses().await, "dead 8000");
+}
+
 #[tokio::test]
 async fn a_live_lease_is_left_alone() {
     let world = World::new().await;

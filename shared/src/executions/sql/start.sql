@@ -3,12 +3,13 @@
 --
 -- The commit need not reach the disk, unless the handler must not be rerun (see claim.sql).
 --
--- $1 id  $2 fence  $3 may it be rerun after a crash  $4 handler
+-- $1 id  $2 fence  $3 may it be rerun after a crash  $4 handler; empty to keep it
 WITH relaxed AS MATERIALIZED (
     SELECT set_config('synchronous_commit', CASE WHEN $3 THEN 'off' ELSE 'on' END, true)
 )
 UPDATE executions
-   SET attempt = attempt + 1, started_at = clock_timestamp(), handler = $4
+   SET attempt = attempt + 1, started_at = clock_timestamp(),
+       handler = COALESCE(NULLIF($4, ''), handler)
   FROM relaxed
  WHERE id = $1 AND fence = $2 AND status = 'processing' AND started_at IS NULL
 RETURNING attempt

@@ -39,4 +39,5 @@ SELECT id, status, source, event_type, last_error,
             THEN raise_alert('dead_letter:' || source || ':' || event_type, 'critical',
                              event_type || ' from ' || source || ' went to the dead letters as ' || id || ': ' || last_error)
        END
-  FROM swept
+  -- In one order: two sweeps that raise the same alerts must not wait for each other.
+  FROM (SELECT * FROM swept ORDER BY source, event_type, id) swept

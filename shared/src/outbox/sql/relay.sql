@@ -1,23 +1,22 @@
 -- Takes due rows for the queue. They are not due again for a minute: the time to put them there and say so.
--- A row that was put there too often without a word of it is given up, with an alert.
 --
--- $1 how many  $2 most relays
-WITH due AS (
-    SELECT id FROM outbox WHERE relay_at <= now() ORDER BY relay_at LIMIT $1 FOR UPDATE SKIP LOCKED
+-- The platform's own (alerts) go first. Of the others, no more than the queue holds of them already fill it up to $3: what
+-- waits in the table is neither taken for lost nor in the way of an alert.
+--
+-- $1 how many  $2 most relays  $3 most of them on the queue at once
+WITH own AS (
+    SELECT id FROM outbox
+     WHERE relay_at <= now() AND execution_id IS NULL AND relays < $2
+     ORDER BY relay_at LIMIT $1 FOR UPDATE SKIP LOCKED
 ),
-taken AS (
-    UPDATE outbox o
-       SET relay_at = CASE WHEN o.relays < $2 THEN now() + interval '1 minute' END,
-           status = CASE WHEN o.relays < $2 THEN o.status ELSE 'dead' END,
-           finished_at = CASE WHEN o.relays < $2 THEN NULL ELSE now() END,
-           last_error = CASE WHEN o.relays < $2 THEN o.last_error
-                             ELSE COALESCE(o.last_error, 'nothing was heard of it after it was put on the queue') END
-     WHERE o.id = ANY (ARRAY(SELECT id FROM due))
-    RETURNING o.id, o.status, o.effect, o.idempotency_key, o.correlation_id, o.destination, o.last_error, o.created_at
+due AS (
+    SELECT id FROM outbox
+     WHERE relay_at <= now() AND execution_id IS NOT NULL AND relays < $2
+     ORDER BY relay_at
+     LIMIT greatest(0, least($1, $3 - (SELECT count(*) FROM outbox WHERE status IN ('sent', 'failed'))))
+       FOR UPDATE SKIP LOCKED
 )
-SELECT id, status, effect, idempotency_key, correlation_id,
-       CASE WHEN status = 'dead'
-            THEN raise_alert('outbox_dead:' || destination, 'critical',
-                             'an effect for ' || destination || ' was given up (' || id || '): ' || last_error) END
-  FROM taken
- ORDER BY created_at, id
+UPDATE outbox o
+   SET relay_at = now() + interval '1 minute'
+ WHERE o.id = ANY (ARRAY(SELECT id FROM own)) OR o.id = ANY (ARRAY(SELECT id FROM due))
+RETURNING o.id, o.effect, o.idempotency_key, o.correlation_id
