@@ -15,6 +15,7 @@ use crate::{
     events::{World, invoice},
     median, pgbench,
     runtime_api::Environment,
+    work_all,
 };
 
 /// In the answer to a batch without failures.
@@ -24,37 +25,41 @@ const BATCH: usize = 10;
 /// `WORKER_CONNECTIONS`, unless said otherwise.
 const LANES: usize = 4;
 
-/// Queued events through one worker against pgbench with as many clients as the worker has connections: the statements of
-/// an event are the same, whether it comes through the door or through the queue.
+/// The least that Lambda lets a queue's consumers scale to (`MaximumConcurrency`).
+const WORKERS: usize = 2;
+
+/// Queued events through the workers against pgbench with as many clients as they have connections: the statements of an
+/// event are the same, whether it comes through the door or through the queue.
 pub fn report(world: &World) -> String {
-    let worker = Environment::start(world, "worker");
-    run_for(&worker, Duration::from_secs(1));
+    let workers: Vec<_> = (0..WORKERS).map(|_| Environment::start(world, "worker")).collect();
+    run_for(&workers, Duration::from_secs(1));
     let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let events = run_for(&worker, ROUND);
-        let transactions = pgbench::run(&world.database, LANES, ROUND);
+        let events = run_for(&workers, ROUND);
+        let transactions = pgbench::run(&world.database, WORKERS * LANES, ROUND);
         ours.push(events);
         theirs.push(transactions);
         ratios.push(events / transactions);
     }
     format!(
-        "queued events, one worker with {LANES} connections: {:.0} events/s, pgbench with {LANES} clients {:.0}/s, ratio \
-         {:.2} (medians of {ROUNDS} rounds in turn; ratios from {:.2} to {:.2}); peak memory {:.1} MiB",
+        "queued events, {WORKERS} workers with {LANES} connections each: {:.0} events/s, pgbench with {} clients {:.0}/s, \
+         ratio {:.2} (medians of {ROUNDS} rounds in turn; ratios from {:.2} to {:.2}); peak memory {:.1} MiB",
         median(&ours),
+        WORKERS * LANES,
         median(&theirs),
         median(&ratios),
         ratios.iter().copied().fold(f64::INFINITY, f64::min),
         ratios.iter().copied().fold(0.0, f64::max),
-        worker.peak_memory_mib(),
+        workers.iter().map(Environment::peak_memory_mib).fold(0.0, f64::max),
     )
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn run_for(worker: &Environment, time: Duration) -> f64 {
-    let batches = usize::try_from(time.as_secs()).unwrap() * 2_500 / BATCH;
-    let batches: Vec<String> = (0..batches).map(|_| batch()).collect();
+fn run_for(workers: &[Environment], time: Duration) -> f64 {
+    let count = usize::try_from(time.as_secs()).unwrap() * 2_500 / BATCH / workers.len();
+    let batches = workers.iter().map(|_| (0..count).map(|_| batch()).collect()).collect();
     let started = Instant::now();
-    let done = worker.work(1, batches, ALL_DONE, time).len();
+    let done = work_all(workers, 1, batches, ALL_DONE, time).len();
     (done * BATCH) as f64 / started.elapsed().as_secs_f64()
 }
 
