@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use shared::{
     db::{Credentials, Database},
     events::Envelope,
-    executions, providers,
+    executions,
+    handlers::Resolution,
+    providers,
     retry::RetryPolicy,
     runner::{Runner, State},
 };
@@ -150,4 +152,20 @@ async fn what_has_no_time_or_no_shape_waits_for_a_person() {
     assert_eq!(world.deliver(timeless).await, State::Dead);
     assert_eq!(world.deliver(push(&json!({"ref": "refs/heads/main"}))).await, State::Dead);
     assert_eq!(world.rows(SUBSCRIPTIONS).await + &world.rows(PUSHES).await, "");
+}
+
+/// What `solo send` sends when it is given no file.
+#[test]
+fn the_samples_of_all_providers_fit_their_handlers() {
+    let handlers = app::handlers();
+    let mut tried = 0;
+    for (source, event_type) in handlers.routes() {
+        let Some(provider) = providers::find(source) else { continue };
+        let body = provider.sample(event_type, "1", shared::clock::now()).to_string();
+        let envelope = shared::inbox::restore(source, "1", event_type, 1, &body).unwrap();
+        let envelope = envelope.at(Some(shared::clock::now()));
+        assert!(matches!(handlers.resolve(&envelope), Resolution::Ready(_)), "{source} {event_type}: {body}");
+        tried += 1;
+    }
+    assert!(tried >= 5, "only {tried} were tried");
 }

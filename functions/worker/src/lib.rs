@@ -1,7 +1,7 @@
 //! The worker: what does not happen at the door.
 //!
-//! - A batch of the inbox ([`drain`]): events that were queued, courier's reports, wake-ups.
-//! - The tick, every minute ([`tick`]): expired leases, retries that are due, the relay of the outbox, alerts.
+//! - A batch of the inbox (`drain.rs`): events that were queued, courier's reports, wake-ups.
+//! - The tick, every minute (`tick.rs`): expired leases, retries that are due, the relay of the outbox, alerts.
 //!
 //! Several workers may run side by side, and any of them may be killed at any moment: rows are taken with `SKIP LOCKED`,
 //! under leases and fences. Deliberately absent: anything that only works when there is one worker.
@@ -97,7 +97,8 @@ impl Worker {
         }
         match event.get("job").and_then(Value::as_str) {
             Some("tick") => Ok(json!(self.tick(deadline).await?)),
-            _ => Err(format!("the worker takes batches of its queue and {{\"job\": \"tick\"}}, not {event}").into()),
+            // Without quoting it: what it is, only its sender knows.
+            _ => Err("the worker takes batches of its queue and {\"job\": \"tick\"}".into()),
         }
     }
 }

@@ -77,6 +77,7 @@ impl Provider for Stripe {
         let created = now.as_second();
         let object = match event_type {
             "invoice.paid" => sample_invoice(unique, created),
+            kind if kind.starts_with("customer.subscription.") => sample_subscription(unique, created, kind),
             _ => json!({"id": format!("obj_{unique}"), "object": event_type.split('.').next().unwrap_or("object")}),
         };
         json!({
@@ -115,6 +116,22 @@ impl<'h> Signature<'h> {
         }
         Ok(Self { timestamp_text, timestamp, v1 })
     }
+}
+
+/// The members of Stripe's subscription that matter to a reader of events.
+fn sample_subscription(unique: &str, created: i64, event_type: &str) -> Value {
+    let is_over = event_type.ends_with(".deleted");
+    json!({
+        "id": format!("sub_{unique}"), "object": "subscription", "cancel_at_period_end": false,
+        "canceled_at": is_over.then_some(created), "collection_method": "charge_automatically", "created": created,
+        "currency": "usd", "customer": "cus_NffrFeUfNV2Hib", "ended_at": is_over.then_some(created),
+        "items": {"object": "list", "has_more": false, "total_count": 1, "data": [{
+            "id": format!("si_{unique}"), "object": "subscription_item", "created": created, "quantity": 1,
+            "current_period_start": created, "current_period_end": created + 2_592_000,
+            "price": {"id": "price_starter_monthly", "object": "price", "currency": "usd", "unit_amount": 4200},
+        }]},
+        "livemode": false, "metadata": {}, "start_date": created, "status": if is_over { "canceled" } else { "active" },
+    })
 }
 
 /// The members of Stripe's invoice that matter to a reader of events, with Stripe's names and types.
