@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     ROUND, ROUNDS,
-    events::{World, invoice},
+    events::{World, invoice, new_invoice},
     median, pgbench,
     runtime_api::Environment,
     work_all,
@@ -51,6 +51,24 @@ pub fn report(world: &World) -> String {
         ratios.iter().copied().fold(f64::INFINITY, f64::min),
         ratios.iter().copied().fold(0.0, f64::max),
         workers.iter().map(Environment::peak_memory_mib).fold(0.0, f64::max),
+    )
+}
+
+/// A webhook of a provider in queued mode: what the door costs when all it does is to hand over. The emulator's queue is
+/// the larger part of the time, so this is for comparing versions, not for a mark.
+pub fn at_the_door(world: &World) -> String {
+    let queued = concat!(env!("CARGO_MANIFEST_DIR"), "/solo-queued.toml");
+    let webhooks = Environment::start_with(world, "webhooks", &[("SOLO_TOML", queued)]);
+    let events = (0..2_000).map(|_| world.signed(&new_invoice())).collect();
+    let cpu = webhooks.cpu_seconds();
+    let times = webhooks.work(1, events, r#"status\":\"queued"#, ROUND);
+    let (count, cpu) = (times.len(), webhooks.cpu_seconds() - cpu);
+    let times: Vec<f64> = times.iter().map(|time| time.as_secs_f64() * 1_000.0).collect();
+    format!(
+        "queued mode at the door, one environment: median {:.2} ms an event, the emulator's queue included; processor an \
+         event: the function {:.0} us",
+        median(&times),
+        cpu / f64::from(u32::try_from(count).unwrap()) * 1e6,
     )
 }
 

@@ -50,6 +50,7 @@ fn main() {
         }
     }
     if is_wanted("queue") {
+        println!("{}", drain::at_the_door(&world));
         println!("{}", drain::report(&world));
     }
     if is_wanted("backlog") {

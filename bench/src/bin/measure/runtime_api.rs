@@ -57,6 +57,11 @@ impl State {
 impl Environment {
     /// Starts `target/release/<binary>` and waits for its first poll.
     pub fn start(world: &World, binary: &str) -> Self {
+        Self::start_with(world, binary, &[])
+    }
+
+    /// With these variables on top of the usual ones.
+    pub fn start_with(world: &World, binary: &str, more: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let api = Arc::new(Api::default());
@@ -70,6 +75,7 @@ impl Environment {
         let started = Instant::now();
         let process = Command::new(format!("{}/../target/release/{binary}", env!("CARGO_MANIFEST_DIR")))
             .envs(world.environment())
+            .envs(more.iter().copied())
             .env("AWS_LAMBDA_RUNTIME_API", address)
             .env("AWS_LAMBDA_FUNCTION_NAME", binary)
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
