@@ -10,6 +10,7 @@ mod failures;
 mod gateway;
 mod oracle;
 mod outages;
+mod refusals;
 mod replays;
 mod senders;
 mod support;
