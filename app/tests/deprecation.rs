@@ -3,38 +3,15 @@
 //! A process of its own: whether a log line is wanted is remembered for the whole process.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::sync::{Arc, Mutex};
-
 use serde_json::{Value, json};
 use shared::{
     events::{Envelope, FIRST_PARTY},
     handlers::Resolution,
     telemetry::{LogLevel, filter, json as log_lines},
 };
-use tracing_subscriber::{fmt::MakeWriter, layer::SubscriberExt as _};
+use testkit::Captured;
+use tracing_subscriber::layer::SubscriberExt as _;
 use uuid::Uuid;
-
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'w> MakeWriter<'w> for Captured {
-    type Writer = Self;
-
-    fn make_writer(&'w self) -> Self {
-        self.clone()
-    }
-}
 
 #[test]
 fn a_deprecated_version_is_taken_with_one_warning_and_the_newest_with_none() {
@@ -49,7 +26,7 @@ fn a_deprecated_version_is_taken_with_one_warning_and_the_newest_with_none() {
         let data = version.sample(Uuid::new_v4(), jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(1));
         let envelope = Envelope::new(FIRST_PARTY, "k", invoice.name, version.number, data.unwrap(), b"{}").unwrap();
         assert!(matches!(handlers.resolve(&envelope), Resolution::Ready(_)), "version {}", version.number);
-        let log = String::from_utf8(std::mem::take(&mut *captured.0.lock().unwrap())).unwrap();
+        let log = captured.take();
         warnings.push(log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>());
     }
     let [old, newest] = warnings.try_into().unwrap();
@@ -65,5 +42,5 @@ fn a_deprecated_version_is_taken_with_one_warning_and_the_newest_with_none() {
     // What is refused has another problem than its age.
     let envelope = Envelope::new(FIRST_PARTY, "k", invoice.name, 1, json!({}), b"{}").unwrap();
     assert!(matches!(handlers.resolve(&envelope), Resolution::Invalid(_)));
-    assert!(captured.0.lock().unwrap().is_empty());
+    assert!(captured.text().is_empty());
 }

@@ -4,6 +4,7 @@
 //! The servers are real and come from `solo test-stack` (`make test`). Only tests depend on this crate.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
+mod captured;
 mod database;
 mod proxy;
 mod queues;
@@ -12,6 +13,7 @@ pub mod scripted;
 mod secrets;
 mod wire;
 
+pub use captured::Captured;
 pub use database::TestDatabase;
 pub use proxy::Proxy;
 pub use queues::{Received, TestQueues};

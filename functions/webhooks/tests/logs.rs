@@ -8,40 +8,16 @@
 #[path = "it/support.rs"]
 mod support;
 
-use std::sync::{Arc, Mutex};
-
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use shared::{
     clock,
     telemetry::{LogLevel, filter, json},
 };
-use testkit::variable;
-use tracing_subscriber::{fmt::MakeWriter, layer::SubscriberExt as _};
+use testkit::{Captured, variable};
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use support::{World, first_party, invoice_paid, script, send, stripe_signed};
-
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'w> MakeWriter<'w> for Captured {
-    type Writer = Self;
-
-    fn make_writer(&'w self) -> Self {
-        self.clone()
-    }
-}
 
 /// Everything that can happen, happens; the log of it.
 async fn log_of_a_bad_day(level: LogLevel) -> (World, String) {
@@ -74,7 +50,7 @@ async fn log_of_a_bad_day(level: LogLevel) -> (World, String) {
     world.secrets.put(&json!({"STRIPE_WEBHOOK_SECRET": "whsec_short"})).await;
     send(&environment, stripe_signed(b"{}", &forger, clock::now())).await;
     drop(guard);
-    let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let log = captured.text();
     (world, log)
 }
 

@@ -1,7 +1,8 @@
 //! A batch of the inbox. Each message is acknowledged when what it asks for is in the database, and not before.
 //!
-//! A database that is out leaves messages on the queue, for as long as that takes. A message that fails for another
-//! reason (it is not understood, the server refuses it) goes to the dead-letter queue at its fifth time, with an alert.
+//! A database that is out, or that refuses for a reason of its own (a grant, a schema that does not fit yet), leaves messages
+//! on the queue, for 500 receives. A message that is itself at fault (it is not understood, its data cannot be stored)
+//! goes to the dead-letter queue at its fifth time, with an alert.
 
 use std::{collections::VecDeque, sync::Mutex, time::Duration};
 

@@ -1,6 +1,6 @@
 //! Events that come again under another id, for senders that do not sign theirs.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use axum::http::HeaderValue;
 use serde_json::{Value, json};
@@ -9,7 +9,8 @@ use shared::{
     providers::Delivery,
     telemetry::{LogLevel, filter, json as json_log},
 };
-use tracing_subscriber::{fmt::MakeWriter, layer::SubscriberExt as _};
+use testkit::Captured;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::{
     senders::{self, Sender},
@@ -27,35 +28,11 @@ fn log() -> &'static Captured {
     })
 }
 
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Captured {
-    /// How often the alert was raised while a request with this correlation id was answered.
-    fn alerts(&self, key: &str, correlation_id: &str) -> usize {
-        let log = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.filter(|line| line["alert.key"] == key && line["correlation_id"] == correlation_id).count()
-    }
-}
-
-impl std::io::Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'w> MakeWriter<'w> for Captured {
-    type Writer = Self;
-
-    fn make_writer(&'w self) -> Self {
-        self.clone()
-    }
+/// How often the alert was raised while a request with this correlation id was answered.
+fn alerts_in(log: &Captured, key: &str, correlation_id: &str) -> usize {
+    let log = log.text();
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter(|line| line["alert.key"] == key && line["correlation_id"] == correlation_id).count()
 }
 
 /// A captured delivery, under an id that its sender never gave; elsewhere also under another type.
@@ -88,7 +65,7 @@ async fn a_replay_under_another_id_is_handled_and_flagged_or_refused() {
             let correlation_id = format!("{name}-{step}-{}", world.secrets.id.replace('/', "."));
             let mut request = request_of(name, delivery.clone());
             request.headers_mut().insert("x-correlation-id", correlation_id.parse().unwrap());
-            (send(&environment, request).await, log().alerts(&format!("possible_replay:{name}"), &correlation_id))
+            (send(&environment, request).await, alerts_in(log(), &format!("possible_replay:{name}"), &correlation_id))
         };
         let first = sender.delivery(&world, "one");
         for expected in ["the first", "its duplicate"] {
@@ -132,7 +109,7 @@ async fn a_replay_as_another_type_is_flagged_too() {
         replay.headers_mut().insert(header, "other".parse().unwrap());
         replay.headers_mut().insert("x-correlation-id", world.secrets.id.replace('/', ".").parse().unwrap());
         send(&environment, replay).await.expect(200, "ignored");
-        let alerts = log().alerts(&format!("possible_replay:{name}"), &world.secrets.id.replace('/', "."));
+        let alerts = alerts_in(log(), &format!("possible_replay:{name}"), &world.secrets.id.replace('/', "."));
         assert_eq!(alerts, 1, "{name}");
     }
 }
@@ -153,7 +130,7 @@ async fn a_later_attempt_is_not_flagged_again() {
         let mut request = request_of("github", delivery);
         request.headers_mut().insert("x-correlation-id", correlation_id.parse().unwrap());
         send(&environment, request).await.expect(202, "processing_failed");
-        alerts.push(log().alerts("possible_replay:github", &correlation_id));
+        alerts.push(alerts_in(log(), "possible_replay:github", &correlation_id));
         world.database.execute("UPDATE executions SET next_attempt_at = now()").await;
     }
     assert_eq!(alerts, [0, 1, 0]);
