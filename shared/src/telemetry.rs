@@ -59,7 +59,8 @@ pub fn init(level: LogLevel, format: LogFormat) {
         LogFormat::Json => Registry::default().with(filter(level)).with(json(std::io::stdout)).try_init(),
         LogFormat::Text => {
             let text = tracing_subscriber::fmt::layer().with_target(false).compact().without_time();
-            Registry::default().with(filter(level)).with(text).try_init()
+            // A person at a terminal does not wait for jobs that went well.
+            Registry::default().with(EnvFilter::new(format!("{},{JOB}=warn", directives(level)))).with(text).try_init()
         }
     };
     if let Err(error) = installed {
@@ -82,17 +83,30 @@ where
     layer
 }
 
+/// The target of [`job_succeeded`]'s lines.
+const JOB: &str = "job";
+
+/// Says that a scheduled job did what it should, at every log level: `template.yaml` makes a metric of these lines, and an
+/// alarm of their absence.
+pub fn job_succeeded(job: &str) {
+    tracing::info!(target: JOB, job, outcome = "succeeded");
+}
+
 /// Our own lines from `level` up; of the libraries only warnings, whose debug lines quote requests.
 pub fn filter(level: LogLevel) -> EnvFilter {
+    EnvFilter::new(format!("{},{JOB}=info", directives(level)))
+}
+
+fn directives(level: LogLevel) -> String {
     let level = match level {
         LogLevel::Debug => "debug",
         LogLevel::Info => "info",
         LogLevel::Warn => "warn",
         LogLevel::Error => "error",
     };
-    let ours = ["shared", "app", "worker", "webhooks", "courier", "health", "migrate", "ops"];
+    let ours = ["shared", "app", "worker", "webhooks", "courier", "health", "migrate", "ops", "smoke"];
     let quiet = if level == "error" { "error" } else { "warn" };
     let directives = ours.iter().fold(quiet.to_owned(), |all, name| format!("{all},{name}={level}"));
     // The runtime's span carries the request id; it exists only while `info` is on for it.
-    EnvFilter::new(format!("{directives},lambda_runtime::layers::trace=info"))
+    format!("{directives},lambda_runtime::layers::trace=info")
 }

@@ -7,6 +7,7 @@
 //! | failed, attempts spent, or for good | dead | acknowledged |
 //! | the report did not reach the inbox | | comes again after a wait |
 //! | not its turn, or no time left | none: it is no attempt | put back as a new one, acknowledged |
+//! | it is CloudWatch's alarm | | one new one for each channel in its place, acknowledged |
 //! | courier panicked | none | comes again after the queue's own visibility timeout |
 //! | not understood | none, an error in the log | left for the dead-letter queue |
 
@@ -17,13 +18,13 @@ use futures_util::{FutureExt as _, future::join_all};
 use shared::{
     clock,
     inbox::{self, Message as ToInbox},
-    outbox::{Report, ReportResult},
+    outbox::{self, Outbound, Report, ReportResult},
 };
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::{
-    Courier,
+    Courier, alarm,
     limiter::NotYet,
     message::{self, Message},
     perform::time_limit,
@@ -56,6 +57,12 @@ impl Courier {
         let mut destinations: Vec<(String, Vec<(String, Message)>)> = Vec::new();
         for record in &event.records {
             let id = message::id(record);
+            if let Some(told) = record.body.as_deref().and_then(|body| alarm::read(body, &self.config.file)) {
+                if !self.tell(told).await {
+                    response.add_failure(id);
+                }
+                continue;
+            }
             match Message::read(record) {
                 Err(error) => {
                     tracing::error!(message_id = id, error, "a message is not understood");
@@ -81,6 +88,21 @@ impl Courier {
             }
         }
         response
+    }
+
+    /// Puts an alarm's messages on the queue. Whether all are there: else the alarm comes again, under the same keys.
+    async fn tell(&self, told: Vec<Outbound>) -> bool {
+        for message in told {
+            let put = match outbox::encode(&message) {
+                Ok(text) => self.source.put_back(text, Duration::ZERO).await.map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(error) = put {
+                tracing::error!(error, "an alarm could not be passed on");
+                return false;
+            }
+        }
+        true
     }
 
     /// One destination's messages, one after the other. Those that were not acknowledged.

@@ -6,6 +6,7 @@
 //! the worker's.
 
 mod address;
+mod alarm;
 mod batch;
 mod call;
 mod channels;

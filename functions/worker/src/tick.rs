@@ -4,7 +4,7 @@ use serde::Serialize;
 use shared::{
     alerts, clock,
     db::{DbError, Session},
-    executions, outbox,
+    executions, outbox, telemetry,
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -33,6 +33,9 @@ impl Worker {
     /// Does everything that is due, and stops early rather than being killed.
     pub async fn tick(&self, deadline: Instant) -> Result<Ticked, DbError> {
         let ticked = timeout_at(deadline, self.tick_once(deadline)).await.unwrap_or_else(|_| Err(DbError::silent()));
+        if ticked.is_ok() {
+            telemetry::job_succeeded("tick");
+        }
         match &ticked {
             Ok(done) if *done != Ticked::default() => tracing::info!(
                 swept = done.swept,

@@ -9,7 +9,7 @@ use shared::{aws, clock};
 
 use crate::{
     server::{Reply, Server},
-    world::{World, expect, notification, outbound},
+    world::{TIME, World, expect, notification, outbound},
 };
 
 #[tokio::test]
@@ -68,4 +68,34 @@ async fn an_e_mail_goes_to_the_topic() {
     sns.delete_topic().topic_arn(&topic).send().await.unwrap();
     assert!(world.deliver(&courier, &outbound(notification("founder"))).await);
     expect(&world.report().await, "dead", 1, "NotFound");
+}
+
+/// As CloudWatch's alarms come: through a topic that the queue is subscribed to.
+#[tokio::test]
+async fn an_alarm_arrives_at_the_critical_channel() {
+    let server = Server::start(vec![Reply::of(200, "ok")]).await;
+    let url = format!("{}/0123456789abcdef0123456789abcdef", server.url("127.0.0.1"));
+    let world = World::new(json!({"OPS_URL": url})).await;
+    let toml = "[alerts]\ncritical = ['ops']\n[channels.ops]\nkind = 'webhook'\nsecret = 'OPS_URL'";
+    let courier = world.courier(toml).await;
+    let sdk = aws::sdk_config().await;
+    let (sns, sqs) = (aws_sdk_sns::Client::new(&sdk), aws_sdk_sqs::Client::new(&sdk));
+    let topic = sns.create_topic().name(format!("alarms-{}", clock::new_id())).send().await.unwrap().topic_arn.unwrap();
+    let queue = sqs.get_queue_attributes().queue_url(&world.queues.config.outbound_url).attribute_names(QueueArn);
+    let arn = queue.send().await.unwrap().attributes.unwrap()[&QueueArn].clone();
+    sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(arn).send().await.unwrap();
+    let change = json!({"AlarmName": "TickLate", "AlarmDescription": "The tick is late.", "NewStateValue": "ALARM",
+                        "OldStateValue": "OK", "NewStateReason": "no datapoints"});
+    sns.publish().topic_arn(&topic).message(change.to_string()).send().await.unwrap();
+
+    let alarm = world.queues.outbound().await;
+    assert_eq!(alarm.len(), 1);
+    assert!(world.invoke(&courier, &alarm, TIME).await.is_empty());
+    let told = world.queues.outbound().await;
+    assert_eq!(told.len(), 1, "the alarm's place is taken by one message for the channel");
+    assert!(world.invoke(&courier, &told, TIME).await.is_empty());
+    let [seen] = server.seen().try_into().unwrap();
+    let body: Value = serde_json::from_str(&seen.body).unwrap();
+    assert_eq!((&body["title"], &body["items"][0]["key"]), (&json!("alarm: TickLate"), &json!("alarm:TickLate")));
+    assert!(world.reports().await.is_empty(), "nobody waits for a report of it");
 }
