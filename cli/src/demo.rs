@@ -17,7 +17,8 @@ use shared::{
 use crate::{
     project::Project,
     stack::{
-        self, Backing, DatabasePlan, Durability, Emulator, Functions, Keys, Pump, Receiver, RunDirectory, Start, Watch,
+        self, Backing, DatabasePlan, Durability, Emulator, Functions, Keys, Pace, Pump, Receiver, RunDirectory, Start,
+        Watch,
     },
     stage::Stage,
     ui,
@@ -66,7 +67,8 @@ async fn play(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCo
     let port = stack::choose_port(arguments.port, 0)?;
     let start = Start { port, watch: Watch::Ignore, log: Some(logs.join("functions.log")), more: FASTER };
     let functions = Functions::start(project, &backing, start).await?;
-    let pump = Pump::start(&backing, &Arc::new(Emulator::new(&functions.url)?), TICK, 1);
+    let pump =
+        Pump::start(&backing, &Arc::new(Emulator::new(&functions.url)?), Pace { every: Some(TICK), batches: 1 })?;
 
     let file = project.solo_toml()?;
     let stage = Stage::of(stage_values(&backing, &functions))?;

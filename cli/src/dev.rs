@@ -1,6 +1,6 @@
 //! `solo dev`: the whole stack on this machine, until Ctrl-C.
 
-use std::{fs, process::ExitCode, sync::Arc, time::Duration};
+use std::{fs, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use axum::http::StatusCode;
@@ -10,16 +10,14 @@ use secrecy::ExposeSecret as _;
 use crate::{
     project::{Project, write_private},
     stack::{
-        self, Backing, DatabasePlan, Durability, Emulator, Functions, Keys, Pump, Received, Receiver, RunDirectory,
-        Start, Watch,
+        self, Backing, DatabasePlan, Durability, Emulator, Functions, Keys, Pace, Pump, Received, Receiver,
+        RunDirectory, Start, Watch,
     },
     stage, ui,
 };
 
 /// The port that is taken when it is free.
 const USUAL_PORT: u16 = 9000;
-/// How often the worker's tick fires, as in the cloud.
-const TICK: Duration = Duration::from_mins(1);
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -54,7 +52,7 @@ async fn serve(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitC
     write_private(&dev.join("env"), &environment_file(&backing, port))?;
     let mut functions =
         Functions::start(project, &backing, Start { port, watch: Watch::Reload, log: None, more: &[] }).await?;
-    let _pump = Pump::start(&backing, &Arc::new(Emulator::new(&functions.url)?), TICK, 1);
+    let _pump = Pump::start(&backing, &Arc::new(Emulator::new(&functions.url)?), Pace { every: None, batches: 1 })?;
     fs::write(marks.ready(), &functions.url).context(".dev/ready cannot be written")?;
     greet(&functions.url);
     tokio::select! {

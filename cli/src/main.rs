@@ -17,6 +17,7 @@ mod schemas;
 mod send;
 mod stack;
 mod stage;
+mod template;
 mod test_stack;
 mod ui;
 mod unlock;

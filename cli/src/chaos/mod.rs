@@ -21,7 +21,8 @@ use tokio_postgres::Client;
 use crate::{
     project::Project,
     stack::{
-        self, Backing, DatabasePlan, Durability, Keys, Pump, Received, Receiver, RunDirectory, function_environment,
+        self, Backing, DatabasePlan, Durability, Keys, Pace, Pump, Received, Receiver, RunDirectory,
+        function_environment,
     },
     ui,
 };
@@ -86,7 +87,7 @@ async fn play(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCo
     let database = Proxy::before(([127, 0, 0, 1], backing.database.port).into()).await?;
     let queues = Proxy::before(emulator(&backing)?).await?;
     let lambda = Arc::new(Lambda::start(functions(&backing, &logs, &database, &queues)?).await?);
-    let pump = Pump::start(&backing, &lambda, TICK, 2);
+    let pump = Pump::start(&backing, &lambda, Pace { every: Some(TICK), batches: 2 })?;
 
     ui::heading(&format!("Chaos (seed {seed})"));
     let time = Duration::from_secs(arguments.seconds);

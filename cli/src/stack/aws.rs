@@ -11,6 +11,7 @@ use shared::db::DatabaseUrl;
 use super::{
     Backing, Keys, Receiver, ports,
     process::{Plan, Process},
+    wiring::{QueueSettings, Wiring},
 };
 use crate::{guard::StopSignal, project::Project, ui::Step};
 
@@ -22,12 +23,6 @@ pub const READER_LOGIN: &str = "solo-os/dev/database/reader";
 pub const ASSETS_BUCKET: &str = "solo-os-dev-assets";
 const INBOX_QUEUE: &str = "solo-os-dev-inbox";
 const OUTBOUND_QUEUE: &str = "solo-os-dev-outbound";
-/// How often a message may be received before it goes to the dead-letter queue, and how long a batch may take. In the
-/// cloud, `template.yaml` says it.
-const INBOX_RECEIVES: u32 = 500;
-const OUTBOUND_RECEIVES: u32 = 15;
-const VISIBILITY: u32 = 95;
-
 /// The queues' URLs, as the functions need them.
 #[derive(Clone, Debug)]
 pub struct Queues {
@@ -35,6 +30,17 @@ pub struct Queues {
     pub inbox_dead: String,
     pub outbound: String,
     pub outbound_dead: String,
+}
+
+impl Queues {
+    /// The URL of the one with this logical id in `template.yaml`.
+    pub fn url(&self, id: &str) -> Option<&str> {
+        match id {
+            "Inbox" => Some(&self.inbox),
+            "Outbound" => Some(&self.outbound),
+            _ => None,
+        }
+    }
 }
 
 const READY_WITHIN: Duration = Duration::from_mins(1);
@@ -94,6 +100,7 @@ pub async fn provision(
     keys: &Keys,
     master: &DatabaseUrl,
     receiver: &Receiver,
+    wiring: &Wiring,
 ) -> anyhow::Result<Queues> {
     let step = Step::start("Secrets, bucket, queues");
     let config = sdk_config(endpoint);
@@ -123,8 +130,8 @@ pub async fn provision(
     let s3 = aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build());
     s3.create_bucket().bucket(ASSETS_BUCKET).send().await.context("the bucket could not be made")?;
     let sqs = aws_sdk_sqs::Client::new(&config);
-    let (inbox, inbox_dead) = queue(&sqs, INBOX_QUEUE, INBOX_RECEIVES).await?;
-    let (outbound, outbound_dead) = queue(&sqs, OUTBOUND_QUEUE, OUTBOUND_RECEIVES).await?;
+    let (inbox, inbox_dead) = queue(&sqs, INBOX_QUEUE, wiring.queue("Inbox")?).await?;
+    let (outbound, outbound_dead) = queue(&sqs, OUTBOUND_QUEUE, wiring.queue("Outbound")?).await?;
     step.done("");
     Ok(Queues { inbox, inbox_dead, outbound, outbound_dead })
 }
@@ -140,18 +147,18 @@ pub async fn set_visibility(backing: &Backing, time: Duration) -> anyhow::Result
 }
 
 /// A queue and its dead-letter queue; their URLs.
-async fn queue(sqs: &aws_sdk_sqs::Client, name: &str, receives: u32) -> anyhow::Result<(String, String)> {
+async fn queue(sqs: &aws_sdk_sqs::Client, name: &str, settings: QueueSettings) -> anyhow::Result<(String, String)> {
     use aws_sdk_sqs::types::QueueAttributeName::{QueueArn, RedrivePolicy, VisibilityTimeout};
     let problem = || format!("the queue {name} could not be made");
     let dead = sqs.create_queue().queue_name(format!("{name}-dead")).send().await.with_context(problem)?;
     let dead = dead.queue_url.with_context(problem)?;
     let attributes = sqs.get_queue_attributes().queue_url(&dead).attribute_names(QueueArn).send().await;
     let attributes = attributes.with_context(problem)?.attributes.unwrap_or_default();
-    let redrive = json!({"deadLetterTargetArn": attributes.get(&QueueArn), "maxReceiveCount": receives});
+    let redrive = json!({"deadLetterTargetArn": attributes.get(&QueueArn), "maxReceiveCount": settings.receives});
     let made = sqs
         .create_queue()
         .queue_name(name)
-        .attributes(VisibilityTimeout, VISIBILITY.to_string())
+        .attributes(VisibilityTimeout, settings.visibility.as_secs().to_string())
         .attributes(RedrivePolicy, redrive.to_string())
         .send()
         .await

@@ -9,6 +9,7 @@ mod postgres;
 mod process;
 mod pump;
 mod receiver;
+mod wiring;
 
 pub use aws::{ASSETS_BUCKET, environment as aws_environment, sdk_config, set_visibility};
 pub use directory::RunDirectory;
@@ -17,7 +18,7 @@ pub use keys::Keys;
 pub use ports::choose as choose_port;
 pub use postgres::{Durability, Shutdown};
 pub use process::{Plan, Process};
-pub use pump::{Emulator, Invoke, Invoking, Pump};
+pub use pump::{Emulator, Invoke, Invoking, Pace, Pump};
 pub use receiver::{Received, Receiver};
 
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{project::Project, ui::Step};
 pub use postgres::Postgres;
+use wiring::Wiring;
 
 /// A database that is migrated, and an AWS emulator that has what the functions expect. Dropping it stops both.
 pub struct Backing {
@@ -45,6 +47,8 @@ pub struct Backing {
     /// Where alerts are sent to.
     pub receiver: Receiver,
     pub keys: Keys,
+    /// What `template.yaml` says.
+    pub wiring: Wiring,
 }
 
 /// Where the database comes from and what it is called.
@@ -66,11 +70,12 @@ impl Backing {
         receiver: Receiver,
     ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&logs).with_context(|| format!("{} cannot be made", logs.display()))?;
+        let wiring = Wiring::of(project)?;
         let emulator = aws::start(project, logs.join("aws.log"));
         let database = start_database(project, logs.join("postgres.log"), &keys, plan);
         let ((emulator, aws_endpoint), (postgres, database)) = tokio::try_join!(emulator, database)?;
-        let queues = aws::provision(&aws_endpoint, &keys, &database, &receiver).await?;
-        Ok(Self { emulator, postgres, database, aws_endpoint, queues, receiver, keys })
+        let queues = aws::provision(&aws_endpoint, &keys, &database, &receiver, &wiring).await?;
+        Ok(Self { emulator, postgres, database, aws_endpoint, queues, receiver, keys, wiring })
     }
 
     /// Waits until one of the servers ends, which it should not.

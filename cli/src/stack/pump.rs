@@ -1,10 +1,11 @@
-//! What the cloud does between queues, schedules and functions: hands over batches, takes off what was done, leaves the
-//! rest to come again after its visibility timeout, and fires the tick every minute.
+//! What the cloud does between queues, schedules and functions, as `template.yaml` says it: hands over batches, takes off
+//! what was done, leaves the rest to come again after its visibility timeout, and fires schedules.
 //!
 //! As Lambda's event source mapping does it (<https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>), without its scaling.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
+use anyhow::Context as _;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
 use serde_json::{Value, json};
 use tokio::{
@@ -13,6 +14,7 @@ use tokio::{
 };
 
 use super::{Backing, aws};
+use crate::ui;
 
 /// Between two looks into an empty queue. (The emulator's own long polling keeps a processor busy.)
 const EMPTY: Duration = Duration::from_millis(150);
@@ -53,43 +55,64 @@ impl Invoke for Emulator {
     }
 }
 
+/// How fast it goes.
+#[derive(Clone, Copy)]
+pub struct Pace {
+    /// How often every schedule fires, instead of what the template says.
+    pub every: Option<Duration>,
+    /// How many batches of each queue at once.
+    pub batches: usize,
+}
+
 /// Pumps until it is dropped. What was handed over and not taken off comes again, as it would in the cloud.
 pub struct Pump {
     _tasks: JoinSet<()>,
 }
 
 impl Pump {
-    /// `tick` is how often the worker's tick fires: every minute in the cloud. `batches`: how many of each queue at once.
-    pub fn start(backing: &Backing, functions: &Arc<impl Invoke>, tick: Duration, batches: usize) -> Self {
+    pub fn start(backing: &Backing, functions: &Arc<impl Invoke>, pace: Pace) -> anyhow::Result<Self> {
         let sqs = aws_sdk_sqs::Client::new(&aws::sdk_config(&backing.aws_endpoint));
         let mut tasks = JoinSet::new();
-        let queues = &backing.queues;
-        for (queue, function) in [(&queues.inbox, "worker"), (&queues.outbound, "courier")] {
-            for _ in 0..batches {
-                let (sqs, queue, functions) = (sqs.clone(), queue.clone(), Arc::clone(functions));
+        for feed in &backing.wiring.feeds {
+            let queue = backing.queues.url(&feed.queue).with_context(|| {
+                format!(
+                    "template.yaml feeds {} from {}, a queue that the local stack does not have",
+                    feed.function, feed.queue
+                )
+            })?;
+            for _ in 0..pace.batches {
+                let (sqs, functions) = (sqs.clone(), Arc::clone(functions));
+                let (queue, function, batch) = (queue.to_owned(), feed.function.clone(), feed.batch);
                 tasks.spawn(async move {
                     loop {
-                        hand_over(&sqs, &queue, &*functions, function).await;
+                        hand_over(&sqs, &queue, batch, &*functions, &function).await;
                     }
                 });
             }
         }
-        let functions = Arc::clone(functions);
-        tasks.spawn(async move {
-            let mut times = interval(tick);
+        for schedule in &backing.wiring.schedules {
+            let Some(every) = schedule.every else {
+                ui::note(&format!("{} ({}) does not fire here", schedule.name, schedule.expression));
+                continue;
+            };
+            let mut times = interval(pace.every.unwrap_or(every));
+            let (functions, function, input) =
+                (Arc::clone(functions), schedule.function.clone(), schedule.input.clone());
             times.set_missed_tick_behavior(MissedTickBehavior::Skip);
-            loop {
-                times.tick().await;
-                let _ = functions.invoke("worker", json!({"job": "tick"})).await;
-            }
-        });
-        Self { _tasks: tasks }
+            tasks.spawn(async move {
+                loop {
+                    times.tick().await;
+                    let _ = functions.invoke(&function, input.clone()).await;
+                }
+            });
+        }
+        Ok(Self { _tasks: tasks })
     }
 }
 
 /// One batch, if there is one.
-async fn hand_over(sqs: &aws_sdk_sqs::Client, queue: &str, functions: &impl Invoke, function: &str) {
-    let request = sqs.receive_message().queue_url(queue).max_number_of_messages(10);
+async fn hand_over(sqs: &aws_sdk_sqs::Client, queue: &str, batch: i32, functions: &impl Invoke, function: &str) {
+    let request = sqs.receive_message().queue_url(queue).max_number_of_messages(batch);
     let request = request.message_system_attribute_names(MessageSystemAttributeName::All);
     let messages = match request.send().await {
         Ok(received) => received.messages.unwrap_or_default(),
