@@ -90,7 +90,7 @@ pub fn filter(level: LogLevel) -> EnvFilter {
         LogLevel::Warn => "warn",
         LogLevel::Error => "error",
     };
-    let ours = ["shared", "app", "worker", "webhooks", "courier", "health", "migrate", "ops"];
+    let ours = ["shared", "app", "worker", "webhooks", "courier", "health", "migrate", "ops", "smoke"];
     let quiet = if level == "error" { "error" } else { "warn" };
     let directives = ours.iter().fold(quiet.to_owned(), |all, name| format!("{all},{name}={level}"));
     // The runtime's span carries the request id; it exists only while `info` is on for it.
