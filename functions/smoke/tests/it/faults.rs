@@ -55,6 +55,22 @@ async fn webhooks_that_fail() {
     assert!(faults[1].contains("the first webhook was answered with 500"), "{faults:?}");
 }
 
+/// No answer names what was stored: it is found by its key.
+#[tokio::test]
+async fn an_answer_that_is_lost() {
+    let mut stage = Stage::new().await;
+    let inner = stage.get("webhooks");
+    stage.put(
+        "webhooks",
+        function(move |event| {
+            let answer = inner(event);
+            async move { answer.await.map(|_| json!({"statusCode": 502})) }
+        }),
+    );
+    assert_eq!(stage.faults().await.len(), 2);
+    assert_eq!((stage.smoke_tests().await, stage.database.count("SELECT count(*) FROM audit").await), (0, 1));
+}
+
 #[tokio::test]
 async fn a_signature_that_is_not_looked_at() {
     let mut stage = Stage::new().await;
