@@ -13,6 +13,7 @@ mod guard;
 mod outbox;
 mod project;
 mod replay;
+mod samconfig;
 mod schemas;
 mod send;
 mod stack;
