@@ -3,11 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, bail};
-use aws_config::{
-    BehaviorVersion, Region, SdkConfig,
-    retry::RetryConfig,
-    timeout::TimeoutConfig,
-};
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_lambda::primitives::Blob;
 use secrecy::SecretString;
 
@@ -176,6 +172,7 @@ where
 fn function_error(text: &str) -> String {
     let parsed: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
     let message = parsed["errorMessage"].as_str().unwrap_or(text);
-    let hint = if message.contains("timed out") { "; it may have been too much at once, or the database is out" } else { "" };
+    let hint =
+        if message.contains("timed out") { "; it may have been too much at once, or the database is out" } else { "" };
     format!("{}{hint}", crate::ui::shorten(message, 400))
 }

@@ -32,30 +32,34 @@ fn advice_for(code: &str) -> Option<&'static str> {
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
             "your AWS session has expired: sign in again (`aws sso login`, or new credentials)"
         }
-        "InvalidClientTokenId" | "UnrecognizedClientException" | "SignatureDoesNotMatch" | "InvalidSignatureException" => {
+        "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException" => {
             "AWS does not know these credentials: check AWS_PROFILE, or the keys in the environment"
         }
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
             "your AWS identity may not do that: to work with ops, attach the policy that the stack's output \
              OperatorPolicyArn names; a deployment needs the role that deploys"
         }
-        "TooManyRequestsException" | "Throttling" | "ThrottlingException" | "ThrottledException" | "RequestLimitExceeded" => {
-            "AWS takes no more requests right now: try again in a moment"
-        }
+        "TooManyRequestsException"
+        | "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestLimitExceeded" => "AWS takes no more requests right now: try again in a moment",
         _ => return None,
     })
 }
 
 /// Why a request never left, or came to nothing on the way.
 fn unsent(chain: &str) -> String {
-    let no_credentials = ["no providers in chain", "not loaded", "credentials provider was not enabled", "NoCredentials"];
-    if no_credentials.iter().any(|sign| chain.contains(sign)) {
+    if chain.contains("expired") || chain.contains("Expired") {
+        return format!("your AWS session has expired: sign in again (`aws sso login`) ({chain})");
+    }
+    if ["no credentials found in chain", "no providers in chain"].iter().any(|sign| chain.contains(sign)) {
         return "there are no AWS credentials: sign in (`aws sso login` and AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
                 AWS_SECRET_ACCESS_KEY)"
             .into();
-    }
-    if chain.contains("expired") || chain.contains("Expired") {
-        return format!("your AWS session has expired: sign in again (`aws sso login`) ({chain})");
     }
     format!("{chain}; is the network reachable, and the profile complete?")
 }
