@@ -169,7 +169,7 @@ fn lint(root: &Path, program: &Path) -> Result<String, String> {
     let nested = std::fs::read_dir(root.join("infra")).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut files: Vec<_> = nested.filter(|path| path.extension().is_some_and(|kind| kind == "yaml")).collect();
     files.push(root.join("template.yaml"));
-    let output = Command::new(program).args(&files).current_dir(root).output();
+    let output = Command::new(program).args(["--non-zero-exit-code", "error"]).args(&files).current_dir(root).output();
     let output = output.map_err(|error| format!("cfn-lint cannot be run: {error}"))?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stdout);

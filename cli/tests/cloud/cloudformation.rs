@@ -96,10 +96,7 @@ impl Stack {
     fn describe(&self, status: &str) -> String {
         let mut inner = String::new();
         for (key, value) in &self.outputs {
-            let _ = write!(
-                inner,
-                "<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>"
-            );
+            let _ = write!(inner, "<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>");
         }
         let parameters: String = self
             .parameters

@@ -95,7 +95,8 @@ async fn answer(State(front): State<Front>, request: Request) -> Response {
     for name in ["host", "content-length"] {
         headers.remove(name);
     }
-    let forwarded = reqwest::Client::new().request(head.method, target).headers(headers).body(body).send().await.unwrap();
+    let forwarded =
+        reqwest::Client::new().request(head.method, target).headers(headers).body(body).send().await.unwrap();
     let status = forwarded.status();
     let kept = |name: &str| forwarded.headers().get(name).cloned();
     let (kind, error) = (kept("content-type"), kept("x-amzn-errortype"));

@@ -15,12 +15,10 @@ async fn every_alias_goes_back_within_seconds_and_it_is_recorded() {
     assert!(code == 0 && text.contains("5 of 5 aliases changed"), "{text}");
     assert_eq!(world.live().await, ["2"; 5]);
     let [record] = &world.deployments().await[..] else { panic!("one is on record") };
-    assert_eq!((&record["kind"], &record["release"], &record["previous"], &record["outcome"]), (
-        &"rollback".into(),
-        &"r2".into(),
-        &"r3".into(),
-        &"succeeded".into()
-    ));
+    assert_eq!(
+        (&record["kind"], &record["release"], &record["previous"], &record["outcome"]),
+        (&"rollback".into(), &"r2".into(), &"r3".into(), &"succeeded".into())
+    );
     assert!(record["actor"].as_str().unwrap().starts_with("arn:aws:sts::"), "{record}");
 
     // Once more: r3 was left as bad, so it goes on to r1; and there it ends.

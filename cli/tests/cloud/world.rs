@@ -38,19 +38,20 @@ impl World {
         let environment = Arc::new(Environment { database, inbox: services.inbox });
         let stack = format!("solo-{}", &Uuid::new_v4().simple().to_string()[..12]);
         let secret = TestSecrets::create(&AppSecret::random().json()).await;
-        let front = Front::start(environment, Stack {
-            name: stack.clone(),
-            status: Some("CREATE_COMPLETE".into()),
-            aliases: FUNCTIONS
-                .map(|name| format!("arn:aws:lambda:us-east-1:123456789012:function:{stack}-{name}:live"))
-                .to_vec(),
-            ..Stack::default()
-        })
+        let front = Front::start(
+            environment,
+            Stack {
+                name: stack.clone(),
+                status: Some("CREATE_COMPLETE".into()),
+                aliases: FUNCTIONS
+                    .map(|name| format!("arn:aws:lambda:us-east-1:123456789012:function:{stack}-{name}:live"))
+                    .to_vec(),
+                ..Stack::default()
+            },
+        )
         .await;
-        front.stack.lock().unwrap().outputs = BTreeMap::from([
-            ("ApiUrl".into(), format!("{}/", front.url)),
-            ("AppSecretArn".into(), secret.id.clone()),
-        ]);
+        front.stack.lock().unwrap().outputs =
+            BTreeMap::from([("ApiUrl".into(), format!("{}/", front.url)), ("AppSecretArn".into(), secret.id.clone())]);
         let world = Self {
             kept,
             clone: tempfile::tempdir().unwrap(),
@@ -66,7 +67,11 @@ impl World {
                 world.stack
             )
         });
-        for (name, text) in [("solo.toml", "[providers.stripe]\nenabled = true\n"), ("Cargo.toml", ""), ("samconfig.toml", &samconfig.concat())] {
+        for (name, text) in [
+            ("solo.toml", "[providers.stripe]\nenabled = true\n"),
+            ("Cargo.toml", ""),
+            ("samconfig.toml", &samconfig.concat()),
+        ] {
             std::fs::write(world.clone.path().join(name), text).unwrap();
         }
         make_role().await;
@@ -90,7 +95,14 @@ impl World {
             self.publish(name, release).await;
         }
         let current = releases.len().to_string();
-        self.lambda.create_alias().function_name(&function).name("live").function_version(current).send().await.unwrap();
+        self.lambda
+            .create_alias()
+            .function_name(&function)
+            .name("live")
+            .function_version(current)
+            .send()
+            .await
+            .unwrap();
     }
 
     /// A new version of a function.
@@ -160,7 +172,8 @@ async fn make_role() {
         .append_pair("AssumeRolePolicyDocument", &trust.to_string());
     let body = url.query().unwrap().to_owned();
     url.set_query(None);
-    let signed = "AWS4-HMAC-SHA256 Credential=local/20261122/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=x";
+    let signed =
+        "AWS4-HMAC-SHA256 Credential=local/20261122/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=x";
     // A second time it is there already.
     reqwest::Client::new()
         .post(url)
