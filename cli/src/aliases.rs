@@ -99,7 +99,7 @@ async fn names(cloud: &Cloud) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
     while let Some(resource) = pages.next().await {
         let failed = || format!("the functions of {} could not be listed", cloud.stack());
-        let resource = resource.map_err(|error| explain(failed(), error))?;
+        let resource = resource.map_err(|error| explain(failed(), &error))?;
         if resource.resource_type.as_deref() == Some("AWS::Lambda::Alias") {
             // arn:aws:lambda:<region>:<account>:function:<name>:<alias>
             let arn = resource.physical_resource_id.unwrap_or_default();
@@ -116,11 +116,11 @@ async fn names(cloud: &Cloud) -> anyhow::Result<Vec<String>> {
 async fn function(lambda: &aws_sdk_lambda::Client, name: String) -> anyhow::Result<Function> {
     let failed = || format!("the versions of {name} could not be read");
     let alias = lambda.get_alias().function_name(&name).name(ALIAS).send().await;
-    let alias = alias.map_err(|error| explain(failed(), error))?;
+    let alias = alias.map_err(|error| explain(failed(), &error))?;
     let mut pages = lambda.list_versions_by_function().function_name(&name).into_paginator().items().send();
     let mut versions = Vec::new();
     while let Some(version) = pages.next().await {
-        let version = version.map_err(|error| explain(failed(), error))?;
+        let version = version.map_err(|error| explain(failed(), &error))?;
         // `$LATEST` is no number.
         if let Some(number) = version.version.as_deref().and_then(|number| number.parse().ok()) {
             let release = version.description.filter(|text| !text.trim().is_empty() && text != UNKNOWN);
@@ -167,10 +167,10 @@ async fn point(lambda: &aws_sdk_lambda::Client, step: &Move) -> anyhow::Result<(
         Err(error) if code(&error) == Some("PreconditionFailedException") => {
             bail!("somebody else changed the alias a moment ago")
         }
-        Err(error) => return Err(explain("the alias could not be changed", error)),
+        Err(error) => return Err(explain("the alias could not be changed", &error)),
     }
     let alias = lambda.get_alias().function_name(&step.function).name(ALIAS).send().await;
-    let alias = alias.map_err(|error| explain("the alias was changed, but could not be read back", error))?;
+    let alias = alias.map_err(|error| explain("the alias was changed, but could not be read back", &error))?;
     let split = alias.routing_config.and_then(|it| it.additional_version_weights).is_some_and(|it| !it.is_empty());
     if alias.function_version.as_deref() != Some(&version) || split {
         bail!("the alias was changed, but points at {} now", alias.function_version.as_deref().unwrap_or("nothing"));

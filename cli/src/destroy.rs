@@ -97,7 +97,7 @@ async fn delete(cloud: &Cloud, found: &Stack) -> anyhow::Result<ExitCode> {
     unprotect(cloud, found).await?;
     let step = Step::start("Delete the stack");
     let deleted = cloud.cloudformation().delete_stack().stack_name(cloud.stack()).send().await;
-    deleted.map_err(|error| explain("the stack could not be deleted", error))?;
+    deleted.map_err(|error| explain("the stack could not be deleted", &error))?;
     let status = settled(cloud, "DELETE").await?;
     if status.as_deref().is_some_and(|status| status != "DELETE_COMPLETE") {
         bail!(
@@ -140,7 +140,7 @@ async fn unprotect(cloud: &Cloud, found: &Stack) -> anyhow::Result<()> {
         .set_capabilities(Some(vec![Capability::CapabilityIam, Capability::CapabilityAutoExpand]))
         .send()
         .await;
-    update.map_err(|error| explain("the database's protection could not be switched off", error))?;
+    update.map_err(|error| explain("the database's protection could not be switched off", &error))?;
     let status = settled(cloud, "UPDATE").await?.context("the stack went away meanwhile")?;
     if status != "UPDATE_COMPLETE" {
         bail!("the database's protection could not be switched off: the stack is {status}; nothing was deleted");

@@ -42,7 +42,7 @@ pub enum Command {
     /// Set a secret; the value is asked for, or read from standard input.
     #[command(after_help = EXAMPLES)]
     Set {
-        /// STRIPE_WEBHOOK_SECRET, EVENTS_TOKEN, OPS_URL, ...
+        /// As the functions know it, such as `STRIPE_WEBHOOK_SECRET`.
         #[arg(value_parser = parse_name)]
         name: String,
         #[arg(long, value_enum)]
@@ -110,7 +110,7 @@ impl Held {
 
     async fn list(&self) -> anyhow::Result<()> {
         let described = self.cloud.secrets_manager().describe_secret().secret_id(&self.id).send().await;
-        let described = described.map_err(|error| explain("the secret could not be described", error))?;
+        let described = described.map_err(|error| explain("the secret could not be described", &error))?;
         let row = |(name, values): (&String, &Vec<SecretString>)| vec![name.clone(), values.len().to_string()];
         if self.values.is_empty() {
             println!("No secrets.");
@@ -148,14 +148,14 @@ impl Held {
         let text = SecretString::from(self.json().to_string());
         let put =
             self.cloud.secrets_manager().put_secret_value().secret_id(&self.id).secret_string(text.expose_secret());
-        put.send().await.map_err(|error| explain("the secret could not be changed", error))?;
+        put.send().await.map_err(|error| explain("the secret could not be changed", &error))?;
         Ok(())
     }
 
     fn json(&self) -> Value {
         let value = |values: &Vec<SecretString>| match values.as_slice() {
             [one] => json!(one.expose_secret()),
-            many => many.iter().map(|secret| secret.expose_secret()).collect(),
+            many => many.iter().map(SecretString::expose_secret).collect(),
         };
         self.values.iter().map(|(name, values)| (name.clone(), value(values))).collect()
     }

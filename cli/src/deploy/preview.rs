@@ -75,18 +75,18 @@ pub async fn run(cloud: &Cloud, packaged: &Path, release: &str) -> anyhow::Resul
         .set_parameters(Some(parameters(&template, cloud, release, &held)))
         .send()
         .await;
-    let made = made.map_err(|error| explain("CloudFormation takes no change set of this template", error))?;
+    let made = made.map_err(|error| explain("CloudFormation takes no change set of this template", &error))?;
     let id = made.id.context("CloudFormation made a change set without a name")?;
     let changes = walk(cloud, &id).await;
     let deleted = client.delete_change_set().change_set_name(&id).stack_name(cloud.stack()).send().await;
     if let Err(error) = deleted {
-        let error = explain("the preview's change set could not be deleted; it does no harm", error);
+        let error = explain("the preview's change set could not be deleted; it does no harm", &error);
         ui::note(&format!("{error:#}"));
     }
     if status.is_none() {
         // The change set of a new stack leaves an empty stack.
         let deleted = client.delete_stack().stack_name(cloud.stack()).send().await;
-        deleted.map_err(|error| explain("the empty stack that the preview made could not be deleted", error))?;
+        deleted.map_err(|error| explain("the empty stack that the preview made could not be deleted", &error))?;
     }
     changes
 }
@@ -101,7 +101,7 @@ async fn upload(cloud: &Cloud, template: &Template, packaged: &Path, release: &s
     let key = format!("{directory}/preview-{release}.yaml").trim_start_matches('/').to_owned();
     let body = ByteStream::from_path(packaged).await.context("the packaged template cannot be read")?;
     let put = cloud.s3().put_object().bucket(bucket).key(&key).body(body).send().await;
-    put.map_err(|error| explain(format!("the template could not be put into {bucket}"), error))?;
+    put.map_err(|error| explain(format!("the template could not be put into {bucket}"), &error))?;
     Ok(format!("https://s3.{}.amazonaws.com/{bucket}/{key}", cloud.settings.region))
 }
 
@@ -176,7 +176,7 @@ async fn ready(cloud: &Cloud, id: &str) -> anyhow::Result<DescribeChangeSetOutpu
 
 async fn page(cloud: &Cloud, id: &str, token: Option<String>) -> anyhow::Result<DescribeChangeSetOutput> {
     let described = cloud.cloudformation().describe_change_set().change_set_name(id).set_next_token(token).send().await;
-    described.map_err(|error| explain("the preview could not be read", error))
+    described.map_err(|error| explain("the preview could not be read", &error))
 }
 
 fn is_empty(reason: Option<&str>) -> bool {

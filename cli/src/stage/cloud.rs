@@ -84,7 +84,7 @@ impl Cloud {
 
     pub async fn identity(&self) -> anyhow::Result<Identity> {
         let caller = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
-        let caller = caller.map_err(|error| explain("AWS does not say who you are", error))?;
+        let caller = caller.map_err(|error| explain("AWS does not say who you are", &error))?;
         let (account, arn) = (caller.account, caller.arn);
         let complete = account.zip(arn).context("AWS does not say who you are")?;
         Ok(Identity { account: complete.0, arn: complete.1 })
@@ -118,7 +118,7 @@ impl Cloud {
                 self.settings.region,
                 self.name.as_str()
             ),
-            Err(error) => return Err(explain(failed(), error)),
+            Err(error) => return Err(explain(failed(), &error)),
         };
         let text = invoked.payload.map(Blob::into_inner).unwrap_or_default();
         let text = String::from_utf8(text).context("the function's answer is not text")?;
@@ -149,13 +149,13 @@ impl Cloud {
             Ok(described) => Ok(described.stacks.unwrap_or_default().into_iter().next()),
             // CloudFormation has no code of its own for it.
             Err(error) if says_there_is_none(&error) => Ok(None),
-            Err(error) => Err(explain(format!("the stack {} could not be described", self.stack()), error)),
+            Err(error) => Err(explain(format!("the stack {} could not be described", self.stack()), &error)),
         }
     }
 
     pub async fn read_secret(&self, id: &str) -> anyhow::Result<SecretString> {
         let read = self.secrets_manager().get_secret_value().secret_id(id).send().await;
-        let read = read.map_err(|error| explain(format!("the secret {id} could not be read"), error))?;
+        let read = read.map_err(|error| explain(format!("the secret {id} could not be read"), &error))?;
         read.secret_string.map(SecretString::from).with_context(|| format!("the secret {id} is not text"))
     }
 }

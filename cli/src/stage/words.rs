@@ -10,12 +10,12 @@ pub fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> 
 }
 
 /// `what` is what was tried: "the function solo-os-staging-ops could not be invoked".
-pub fn explain<E, R>(what: impl Into<String>, error: SdkError<E, R>) -> anyhow::Error
+pub fn explain<E, R>(what: impl Into<String>, error: &SdkError<E, R>) -> anyhow::Error
 where
-    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
+    E: ProvideErrorMetadata + Error + 'static,
+    R: std::fmt::Debug + 'static,
 {
-    let advice = match &error {
+    let advice = match error {
         SdkError::ServiceError(service) => {
             let (code, message) = (service.err().code().unwrap_or("no code"), service.err().message());
             let told = format!("{code}: {}", message.unwrap_or("no reason given"));

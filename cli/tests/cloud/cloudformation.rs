@@ -39,7 +39,7 @@ impl Stack {
     }
 
     /// Status and body.
-    pub fn answer(&mut self, form: BTreeMap<String, String>) -> (u16, String) {
+    pub fn answer(&mut self, form: &BTreeMap<String, String>) -> (u16, String) {
         let action = form["Action"].clone();
         self.asked.push((action.clone(), form.clone()));
         let result = match action.as_str() {
@@ -98,13 +98,13 @@ impl Stack {
         for (key, value) in &self.outputs {
             let _ = write!(inner, "<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>");
         }
-        let parameters: String = self
-            .parameters
-            .iter()
-            .map(|(key, value)| {
-                format!("<member><ParameterKey>{key}</ParameterKey><ParameterValue>{value}</ParameterValue></member>")
-            })
-            .collect();
+        let mut parameters = String::new();
+        for (key, value) in &self.parameters {
+            let _ = write!(
+                parameters,
+                "<member><ParameterKey>{key}</ParameterKey><ParameterValue>{value}</ParameterValue></member>"
+            );
+        }
         format!(
             "<Stacks><member><StackName>{}</StackName><StackId>s</StackId><StackStatus>{status}</StackStatus>\
              <CreationTime>2026-11-22T00:00:00Z</CreationTime><Outputs>{inner}</Outputs>\

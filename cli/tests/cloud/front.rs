@@ -84,7 +84,7 @@ async fn answer(State(front): State<Front>, request: Request) -> Response {
     }
     let form = form(&body);
     if form.get("Version").is_some_and(|version| version == "2010-05-15") {
-        let (status, text) = front.stack.lock().unwrap().answer(form);
+        let (status, text) = front.stack.lock().unwrap().answer(&form);
         return (StatusCode::from_u16(status).unwrap(), [("content-type", "text/xml")], text).into_response();
     }
     if head.method == "PUT" && line.contains("/aliases/") {
