@@ -108,7 +108,7 @@ async fn run_list(list: List) -> anyhow::Result<ExitCode> {
         State::All => AlertState::All,
     };
     let operation = Operation::ListAlerts { state, limit: list.page.limit, after: list.page.after };
-    let Outcome::Alerts(alerts) = Stage::open(list.stage.stage)?.operate(operation).await? else {
+    let Outcome::Alerts(alerts) = Stage::open(list.stage.stage).await?.operate(operation).await? else {
         bail!("{}", stage::UNEXPECTED)
     };
     if list.page.json {

@@ -46,7 +46,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { subject, operation, actor, since, until, page, stage } = arguments;
     let filter = AuditFilter { subject, operation, actor, since, until };
     let operation = Operation::ListAudit { filter, limit: page.limit, after: page.after };
-    let Outcome::Audit(found) = Stage::open(stage.stage)?.operate(operation).await? else {
+    let Outcome::Audit(found) = Stage::open(stage.stage).await?.operate(operation).await? else {
         bail!("{}", stage::UNEXPECTED)
     };
     if page.json {

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use nix::unistd::{Uid, User};
 use ops::{By, Changes, Operation, Outcome};
 
 use crate::{
@@ -66,8 +65,9 @@ pub struct Words {
 
 impl Why {
     pub async fn perform(self, words: Words, operation: impl FnOnce(By) -> Operation) -> anyhow::Result<ExitCode> {
-        let operation = operation(By { actor: actor(), reason: self.reason });
-        let changes = ask(&Stage::open(self.stage.stage)?, operation).await?;
+        let stage = Stage::open(self.stage.stage).await?;
+        let operation = operation(By { actor: stage.actor().await?, reason: self.reason });
+        let changes = ask(&stage, operation).await?;
         tell(&changes, words, self.json)
     }
 }
@@ -75,8 +75,8 @@ impl Why {
 impl How {
     /// With `--yes`, a try before tells how many there are: exactly so many are agreed to.
     pub async fn perform(self, words: Words, operation: impl Fn(Terms) -> Operation) -> anyhow::Result<ExitCode> {
-        let stage = Stage::open(self.stage.stage)?;
-        let by = By { actor: actor(), reason: self.reason.unwrap_or_default() };
+        let stage = Stage::open(self.stage.stage).await?;
+        let by = By { actor: stage.actor().await?, reason: self.reason.unwrap_or_default() };
         let mut confirmed = 0;
         if self.yes {
             let tried = operation(Terms { dry_run: true, confirmed, by: by.clone() });
@@ -92,12 +92,6 @@ async fn ask(stage: &Stage, operation: Operation) -> anyhow::Result<Changes> {
         Outcome::Changed(changes) => Ok(changes),
         _ => bail!("{}", stage::UNEXPECTED),
     }
-}
-
-/// The name of the user who runs this, for the audit trail.
-fn actor() -> String {
-    let uid = Uid::current();
-    User::from_uid(uid).ok().flatten().map_or_else(|| format!("user {uid}"), |user| user.name)
 }
 
 fn tell(changes: &Changes, words: Words, json: bool) -> anyhow::Result<ExitCode> {

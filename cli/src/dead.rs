@@ -87,7 +87,7 @@ async fn run_list(list: List) -> anyhow::Result<ExitCode> {
     let List { source, event_type, since, until, resolved, page, stage } = list;
     let filter = DeadFilter { source, event_type, since, until, resolved };
     let operation = Operation::ListDeadLetters { filter, limit: page.limit, after: page.after };
-    let Outcome::DeadLetters(letters) = Stage::open(stage.stage)?.operate(operation).await? else {
+    let Outcome::DeadLetters(letters) = Stage::open(stage.stage).await?.operate(operation).await? else {
         bail!("{}", stage::UNEXPECTED)
     };
     if page.json {

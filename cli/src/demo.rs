@@ -93,7 +93,8 @@ async fn play(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCo
 async fn acts(stage: &Stage, file: &SoloToml, backing: &mut Backing) -> anyhow::Result<Vec<String>> {
     let database = connect_for_maintenance(backing.database.clone(), Credentials::Url).await?;
     ui::heading("Sending events");
-    let results = scenario::play(stage, &database, file).await?;
+    let door = stage.door().await?;
+    let results = scenario::play(&door, &database, file).await?;
     println!("{}", checks::table_of_events(&results));
     let payments = checks::payments(&database).await?;
     ui::heading("The payments table");
@@ -101,7 +102,7 @@ async fn acts(stage: &Stage, file: &SoloToml, backing: &mut Backing) -> anyhow::
     let mut faults = checks::faults(&results, &payments);
 
     ui::heading("When things go wrong (with a faster clock: some 20 s)");
-    let shown = trouble::Scene { stage, file, backing }.play(&database).await?;
+    let shown = trouble::Scene { stage, door: &door, file, backing }.play(&database).await?;
     println!("{}", trouble::table(&shown));
     faults.extend(shown.iter().filter_map(trouble::Shown::fault));
     Ok(faults)

@@ -61,7 +61,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::List(list) => {
             let filter = ExecutionFilter { status: list.status, source: list.source, event_type: list.event_type };
             let operation = Operation::ListExecutions { filter, limit: list.limit, after: list.after };
-            let Outcome::Executions(page) = Stage::open(list.stage.stage)?.operate(operation).await? else {
+            let Outcome::Executions(page) = Stage::open(list.stage.stage).await?.operate(operation).await? else {
                 bail!("{}", stage::UNEXPECTED)
             };
             if list.json {
@@ -77,7 +77,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 /// `solo dead show`, too.
 pub async fn show(Show { id, json, stage }: Show) -> anyhow::Result<ExitCode> {
-    let outcome = Stage::open(stage.stage)?.operate(Operation::ShowExecution { id }).await?;
+    let outcome = Stage::open(stage.stage).await?.operate(Operation::ShowExecution { id }).await?;
     let Outcome::Execution(detail) = outcome else { bail!("{}", stage::UNEXPECTED) };
     if json {
         ui::print_json(&detail)?;

@@ -1,11 +1,14 @@
 //! `solo`: everything a founder does by hand, in one command.
 
 mod alerts;
+mod aliases;
 mod audit;
 mod changes;
 mod chaos;
 mod dead;
 mod demo;
+mod deploy;
+mod destroy;
 mod dev;
 mod env;
 mod executions;
@@ -13,7 +16,10 @@ mod guard;
 mod outbox;
 mod project;
 mod replay;
+mod rollback;
+mod samconfig;
 mod schemas;
+mod secrets;
 mod send;
 mod stack;
 mod stage;
@@ -61,8 +67,17 @@ enum Command {
     /// Alerts: list, silence, resolve, test.
     #[command(subcommand)]
     Alerts(alerts::Command),
+    /// Deploy this commit: check, build, show the change, deploy, verify; take it back when it does not work.
+    Deploy(deploy::Arguments),
+    /// Bring every function back to the release before, within seconds.
+    Rollback(rollback::Arguments),
     /// Who changed what by hand, and why.
     Audit(audit::Arguments),
+    /// The secrets of a stage: their names, setting, removing.
+    #[command(subcommand)]
+    Secrets(secrets::Command),
+    /// Delete a stage. Asks twice; the data stay.
+    Destroy(destroy::Arguments),
     /// Check the environment.
     #[command(subcommand)]
     Env(env::Command),
@@ -100,8 +115,12 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Unlock(arguments) => unlock::run(arguments).await,
         Command::Outbox(command) => outbox::run(command).await,
         Command::Alerts(command) => alerts::run(command).await,
+        Command::Deploy(arguments) => deploy::run(arguments).await,
+        Command::Rollback(arguments) => rollback::run(arguments).await,
         Command::Audit(arguments) => audit::run(arguments).await,
-        Command::Env(command) => env::run(&command),
+        Command::Secrets(command) => secrets::run(command).await,
+        Command::Destroy(arguments) => destroy::run(arguments).await,
+        Command::Env(command) => env::run(command).await,
         Command::Chaos(arguments) => chaos::run(arguments).await,
         Command::TestStack(arguments) => test_stack::run(arguments).await,
         Command::Guard(arguments) => Ok(guard::run(&arguments)),

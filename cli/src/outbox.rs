@@ -65,7 +65,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::List(list) => run_list(list).await,
         Command::Show { id, json, stage } => {
-            let outcome = Stage::open(stage.stage)?.operate(Operation::ShowEffect { id }).await?;
+            let outcome = Stage::open(stage.stage).await?.operate(Operation::ShowEffect { id }).await?;
             let Outcome::Effect(detail) = outcome else { bail!("{}", stage::UNEXPECTED) };
             if json {
                 ui::print_json(&detail)?;
@@ -92,7 +92,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
 async fn run_list(list: List) -> anyhow::Result<ExitCode> {
     let filter = EffectFilter { status: list.status, destination: list.destination };
     let operation = Operation::ListEffects { filter, limit: list.page.limit, after: list.page.after };
-    let Outcome::Effects(page) = Stage::open(list.stage.stage)?.operate(operation).await? else {
+    let Outcome::Effects(page) = Stage::open(list.stage.stage).await?.operate(operation).await? else {
         bail!("{}", stage::UNEXPECTED)
     };
     if list.page.json {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use shared::config::SoloToml;
+use shared::config::{Env, SoloToml};
 
 /// A clone of the project.
 #[derive(Clone, Debug)]
@@ -37,6 +37,16 @@ impl Project {
 
     pub fn cargo_lambda(&self) -> PathBuf {
         self.root.join(".venv/bin/cargo-lambda")
+    }
+
+    /// sam, as `make infra-tools` installs it, or the one on the path. `SOLO_SAM` names another.
+    pub fn sam(&self) -> PathBuf {
+        let installed = self.root.join(".venv-infra/bin/sam");
+        match Env::of_process().optional("SOLO_SAM") {
+            Some(other) => other.into(),
+            None if installed.is_file() => installed,
+            None => "sam".into(),
+        }
     }
 
     /// The directory of `postgres`, `initdb` and their friends.

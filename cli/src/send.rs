@@ -15,7 +15,7 @@ use shared::{
 
 use crate::{
     project::Project,
-    stage::{self, Stage},
+    stage::{self, Door, Stage},
 };
 
 #[derive(clap::Args)]
@@ -33,6 +33,9 @@ pub struct Arguments {
     /// Sign it with a wrong secret.
     #[arg(long)]
     forge: bool,
+    /// Needed for production, where it is handled as the real thing.
+    #[arg(long)]
+    yes: bool,
     /// For programs: one JSON object a line.
     #[arg(long)]
     json: bool,
@@ -41,16 +44,19 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let stage = Stage::open(arguments.stage.stage)?;
+    if arguments.stage.stage == stage::Name::Production && !arguments.yes {
+        bail!("an event that is sent to production is handled as a real one; say --yes if that is meant");
+    }
     let file = Project::find()?.solo_toml()?;
     let sender = Sender::find(&arguments.provider, &file)?;
     let mut event = sender.sample(&arguments.event_type)?;
     if let Some(file) = &arguments.file {
         event.body = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
     }
+    let door = Stage::open(arguments.stage.stage).await?.door().await?;
     let mut refused = false;
     for _ in 0..arguments.times {
-        let answer = sender.send(&stage, &event, arguments.forge).await?;
+        let answer = sender.send(&door, &event, arguments.forge).await?;
         refused |= answer.status >= 400;
         let body: Value = serde_json::from_str(&answer.body).unwrap_or(Value::String(answer.body));
         if arguments.json {
@@ -120,29 +126,29 @@ impl<'f> Sender<'f> {
     }
 
     /// Signs and sends `event`; with a wrong secret to `forge` it.
-    pub async fn send(&self, stage: &Stage, event: &Sample, forge: bool) -> anyhow::Result<Answer> {
+    pub async fn send(&self, door: &Door, event: &Sample, forge: bool) -> anyhow::Result<Answer> {
         let (path, delivery) = match self {
             Self::Provider(provider) => {
                 let name = provider.name();
-                let secret = if forge { provider.new_secret(&[7; 24]) } else { stage.secret(&webhook_secret(name))? };
+                let secret = if forge { provider.new_secret(&[7; 24]) } else { door.secret(&webhook_secret(name))? };
                 let about = About { id: &event.id, event_type: &event.event_type };
                 (format!("/webhooks/{name}"), provider.sign(event.body.clone(), &about, &secret, clock::now()))
             }
             Self::FirstParty => {
                 let token =
-                    if forge { "this_is_not_a_token_of_this_stage".into() } else { stage.secret("EVENTS_TOKEN")? };
+                    if forge { "this_is_not_a_token_of_this_stage".into() } else { door.secret("EVENTS_TOKEN")? };
                 let bearer = format!("Bearer {}", token.expose_secret()).try_into()?;
                 let key = (http::HeaderName::from_static("idempotency-key"), event.id.as_str().try_into()?);
                 let headers = vec![(http::header::AUTHORIZATION, bearer), key];
                 ("/events".into(), Delivery { headers, body: event.body.clone() })
             }
         };
-        let mut request = stage.client().post(format!("{}{path}", stage.url()?)).body(delivery.body);
+        let mut request = door.client().post(format!("{}{path}", door.url.trim_end_matches('/'))).body(delivery.body);
         request = request.header(http::header::CONTENT_TYPE, "application/json");
         for (name, value) in delivery.headers {
             request = request.header(name, value);
         }
-        let answer = request.send().await.context("the stack does not answer; is `make dev` still running?")?;
+        let answer = request.send().await.with_context(|| door.silence())?;
         Ok(Answer { status: answer.status().as_u16(), body: answer.text().await? })
     }
 }

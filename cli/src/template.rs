@@ -53,6 +53,12 @@ impl Template {
             })
             .collect()
     }
+
+    /// The names of its parameters, with what it says of each.
+    pub fn parameters(&self) -> Vec<(&str, &Value)> {
+        let parameters = self.value["Parameters"].as_object().into_iter().flatten();
+        parameters.map(|(name, parameter)| (name.as_str(), parameter)).collect()
+    }
 }
 
 fn json_of(yaml: &Yaml<'_>) -> anyhow::Result<Value> {
@@ -151,6 +157,7 @@ mod tests {
         let template = Template::parse(text).unwrap();
         let [function] = template.functions()[..] else { panic!("one function") };
         assert_eq!((function.id, function.binary, &function.properties["Timeout"]), ("F", Some("worker"), &json!(5)));
+        assert_eq!(template.parameters()[0].0, "P");
         for text in ["", "a: 1", "Resources: [", "Resources: {}\n---\nResources: {}"] {
             assert!(Template::parse(text).is_err(), "{text}");
         }

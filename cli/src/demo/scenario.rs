@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 
 use crate::{
     send::{Answer, Sample, Sender},
-    stage::Stage,
+    stage::Door,
 };
 
 /// One thing to send, and what is expected of it.
@@ -78,7 +78,7 @@ impl Played {
     }
 }
 
-pub async fn play(stage: &Stage, database: &Client, file: &SoloToml) -> anyhow::Result<Vec<Played>> {
+pub async fn play(door: &Door, database: &Client, file: &SoloToml) -> anyhow::Result<Vec<Played>> {
     let (stripe, events) = (Sender::find("stripe", file)?, Sender::find("events", file)?);
     let bodies: Vec<(Body, Sample)> = vec![
         (Body::Invoice, stripe.sample("invoice.paid")?),
@@ -90,7 +90,7 @@ pub async fn play(stage: &Stage, database: &Client, file: &SoloToml) -> anyhow::
     for case in CASES {
         let (_, event) = bodies.iter().find(|(body, _)| *body == case.body).context("a case without an event")?;
         let sender = if case.from == From::Stripe { &stripe } else { &events };
-        let Answer { status, body: answer } = sender.send(stage, event, case.forge).await?;
+        let Answer { status, body: answer } = sender.send(door, event, case.forge).await?;
         let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
         let word = answer.get("error").or_else(|| answer.get("status")).and_then(Value::as_str).unwrap_or("?");
         let state = state(database, sender, event).await?;

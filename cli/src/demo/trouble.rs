@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::{
     send::{Sample, Sender},
     stack::{Backing, Shutdown},
-    stage::Stage,
+    stage::{Door, Stage},
     ui,
 };
 
@@ -53,6 +53,7 @@ pub fn table(shown: &[Shown]) -> String {
 
 pub struct Scene<'s> {
     pub stage: &'s Stage,
+    pub door: &'s Door,
     pub file: &'s SoloToml,
     pub backing: &'s mut Backing,
 }
@@ -116,7 +117,7 @@ impl Scene<'_> {
         let mut keys = Vec::new();
         for _ in 0..SENT_WITHOUT_DATABASE {
             let event = stripe.sample("invoice.paid")?;
-            let answer = stripe.send(self.stage, &event, false).await?;
+            let answer = stripe.send(self.door, &event, false).await?;
             answers.push(format!("{} {}", answer.status, word(&answer.body)));
             keys.push(key(&event)?);
         }
@@ -140,7 +141,7 @@ impl Scene<'_> {
     /// The execution of a new invoice.
     async fn send_invoice(&self, expected: &str) -> anyhow::Result<Uuid> {
         let stripe = Sender::find("stripe", self.file)?;
-        let answer = stripe.send(self.stage, &stripe.sample("invoice.paid")?, false).await?;
+        let answer = stripe.send(self.door, &stripe.sample("invoice.paid")?, false).await?;
         if word(&answer.body) != expected {
             bail!("{expected} was expected, and the answer is {} {}", answer.status, answer.body);
         }

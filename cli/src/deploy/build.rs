@@ -1,0 +1,105 @@
+//! Compiles all functions once, and says in a template of its own where they are.
+//!
+//! `sam build` would do the same once for each function. What sam packages is `target/sam/template.json`: the template
+//! with each function's code at its binary.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+
+use super::child;
+use crate::{project::Project, samconfig::Settings, template::Template};
+
+/// Properties that name local files, which sam resolves from where the template is.
+const LOCAL: [&str; 5] = ["Location", "TemplateURL", "ContentUri", "DefinitionUri", "SchemaUri"];
+
+/// The template that sam packages.
+pub async fn run(project: &Project, settings: &Settings) -> anyhow::Result<PathBuf> {
+    let template = Template::read(&project.root.join("template.yaml"))?;
+    let architecture = match architecture(&template, settings)? {
+        "arm64" => "--arm64",
+        "x86_64" => "--x86-64",
+        other => bail!("the parameter Architecture is {other}; it is arm64 or x86_64"),
+    };
+    let tools = project.root.join(".venv/bin");
+    let arguments = ["lambda", "build", "--release", architecture];
+    child::run(&project.cargo_lambda(), &arguments, &project.root, Some(&tools)).await.context("the build failed")?;
+    for function in template.functions() {
+        let binary = function.binary.with_context(|| format!("{} of template.yaml names no Binary", function.id))?;
+        let built = project.root.join("target/lambda").join(binary).join("bootstrap");
+        if !built.is_file() {
+            bail!("{} runs {binary}, but the build made no {}", function.id, built.display());
+        }
+    }
+    write(&project.root, template)
+}
+
+fn architecture<'t>(template: &'t Template, settings: &'t Settings) -> anyhow::Result<&'t str> {
+    let default = || template.value["Parameters"]["Architecture"]["Default"].as_str();
+    let chosen = settings.parameters.get("Architecture").map(String::as_str).or_else(default);
+    chosen.context("neither template.yaml nor samconfig.toml says an Architecture")
+}
+
+fn write(root: &Path, template: Template) -> anyhow::Result<PathBuf> {
+    let directory = root.join("target/sam");
+    std::fs::create_dir_all(&directory).with_context(|| format!("{} cannot be made", directory.display()))?;
+    let file = directory.join("template.json");
+    let text = serde_json::to_string_pretty(&prepared(template))?;
+    std::fs::write(&file, text).with_context(|| format!("{} cannot be written", file.display()))?;
+    Ok(file)
+}
+
+/// As it has to be two directories further down.
+fn prepared(template: Template) -> Value {
+    let codes: Vec<_> = template
+        .functions()
+        .iter()
+        .filter_map(|function| Some((function.id.to_owned(), format!("../lambda/{}", function.binary?))))
+        .collect();
+    let mut value = template.value;
+    for (id, code) in codes {
+        let function = &mut value["Resources"][&id];
+        function["Properties"]["CodeUri"] = json!(code);
+        function["Metadata"] = json!({"SkipBuild": true});
+    }
+    if let Some(global) = value.pointer_mut("/Globals/Function").and_then(Value::as_object_mut) {
+        // Each has its own.
+        global.remove("CodeUri");
+    }
+    for resource in value["Resources"].as_object_mut().into_iter().flat_map(|all| all.values_mut()) {
+        for name in LOCAL {
+            let Some(Value::String(place)) = resource["Properties"].get_mut(name) else { continue };
+            if !place.contains("://") && !place.starts_with('/') {
+                *place = format!("../../{place}");
+            }
+        }
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_local_is_found_from_the_new_place() {
+        let template = Template::parse(
+            "Globals: {Function: {CodeUri: ., Timeout: 3}}
+Resources:
+  F:
+    Type: AWS::Serverless::Function
+    Metadata: {BuildMethod: rust-cargolambda, BuildProperties: {Binary: worker}}
+    Properties: {Handler: bootstrap}
+  N: {Type: AWS::Serverless::Application, Properties: {Location: infra/network.yaml}}
+  O: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: 'https://b.example/t.yaml'}}
+  Q: {Type: AWS::SQS::Queue}",
+        );
+        let value = prepared(template.unwrap());
+        assert_eq!(value["Resources"]["F"]["Properties"]["CodeUri"], "../lambda/worker");
+        assert_eq!(value["Resources"]["F"]["Metadata"], json!({"SkipBuild": true}));
+        assert_eq!(value["Resources"]["N"]["Properties"]["Location"], "../../infra/network.yaml");
+        assert_eq!(value["Resources"]["O"]["Properties"]["TemplateURL"], "https://b.example/t.yaml");
+        assert_eq!(value["Globals"]["Function"], json!({"Timeout": 3}));
+    }
+}

@@ -1,0 +1,100 @@
+//! How a deployment ends: what is said, what is taken back, what is recorded.
+
+use std::process::ExitCode;
+
+use ops::{DeploymentKind, DeploymentOutcome, NewDeployment};
+use shared::clock;
+
+use super::{Run, verify};
+use crate::{
+    rollback,
+    ui::{self, Step},
+};
+
+impl Run<'_> {
+    pub(super) async fn succeeded(&self, changed: bool, moved: usize) -> anyhow::Result<ExitCode> {
+        let (release, stage) = (&self.release, self.cloud.name.as_str());
+        if !changed && moved == 0 {
+            println!("Nothing to do: {stage} is at {release} already.");
+            return Ok(ExitCode::SUCCESS);
+        }
+        let detail = (moved > 0).then(|| format!("{moved} aliases were pointed back at the release"));
+        self.record(DeploymentOutcome::Succeeded, detail).await;
+        println!("{release} is live on {stage}.");
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Nothing of ours was activated: CloudFormation takes its change back itself.
+    pub(super) async fn not_deployed(&self, error: &anyhow::Error) -> anyhow::Result<ExitCode> {
+        ui::fail(error);
+        let (stack, left) = (self.cloud.stack(), self.arguments.no_rollback);
+        if left {
+            println!(
+                "The stack {stack} was left as it failed. `aws cloudformation rollback-stack --stack-name {stack}` takes it back."
+            );
+        } else {
+            println!("CloudFormation takes back what it changed in {stack}; the release before stays live.");
+        }
+        self.record(DeploymentOutcome::Failed, Some(format!("{error:#}"))).await;
+        Ok(ExitCode::FAILURE)
+    }
+
+    /// The first error is what is reported; how going back went stands beneath it.
+    pub(super) async fn take_back(&self, error: &anyhow::Error) -> anyhow::Result<ExitCode> {
+        ui::fail(error);
+        let stage = self.cloud.name.as_str();
+        let outcome = if self.arguments.no_rollback {
+            println!("{} stays live, as --no-rollback says. `solo rollback --stage {stage}` goes back.", self.release);
+            DeploymentOutcome::Failed
+        } else if self.before.is_empty() {
+            println!("There is no release before this one to go back to.");
+            DeploymentOutcome::Failed
+        } else {
+            self.go_back().await
+        };
+        self.record(outcome, Some(format!("{error:#}"))).await;
+        Ok(ExitCode::FAILURE)
+    }
+
+    async fn go_back(&self) -> DeploymentOutcome {
+        let stage = self.cloud.name.as_str();
+        let previous = self.previous().unwrap_or("the versions before");
+        let step = Step::start("Rollback");
+        let moved = verify::back(self.cloud, &self.before).await;
+        let problem = match &moved {
+            Ok(moved) => rollback::faults(moved),
+            Err(error) => Some(format!("{error:#}")),
+        };
+        match problem {
+            None => {
+                step.done(&format!("{previous} is live again"));
+                DeploymentOutcome::RolledBack
+            }
+            Some(problem) => {
+                let to = self.previous().map(|release| format!(" --to {release}")).unwrap_or_default();
+                println!("Going back to {previous} failed as well: {problem}");
+                println!("Run `solo rollback --stage {stage}{to}` until it says that all is done.");
+                DeploymentOutcome::Failed
+            }
+        }
+    }
+
+    fn previous(&self) -> Option<&str> {
+        rollback::current(&self.before)
+    }
+
+    async fn record(&self, outcome: DeploymentOutcome, detail: Option<String>) {
+        let deployment = NewDeployment {
+            id: clock::new_id(),
+            kind: DeploymentKind::Deploy,
+            release: self.release.clone(),
+            previous: self.previous().map(str::to_owned),
+            outcome,
+            detail: detail.map(|text| ui::shorten(&text, 3_900)),
+            started_at: self.began,
+        };
+        if let Err(problem) = rollback::record(self.cloud, deployment, "solo deploy").await {
+            println!("It could not be recorded: {problem}. The deployment itself is not touched by that.");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The local stack, found through `.dev/env`.
+
+use std::{collections::BTreeMap, fs, time::Duration};
+
+use anyhow::Context as _;
+
+use crate::project::Project;
+
+/// What `.dev/env` says.
+pub type Values = BTreeMap<String, String>;
+
+pub struct Dev {
+    values: Values,
+    client: reqwest::Client,
+}
+
+impl Dev {
+    pub fn open() -> anyhow::Result<Self> {
+        let file = Project::find()?.dev_dir().join("env");
+        let text = fs::read_to_string(&file)
+            .with_context(|| format!("{} is not there: start the stack with `make dev`", file.display()))?;
+        Self::of(read_lines(&text))
+    }
+
+    pub fn of(values: Values) -> anyhow::Result<Self> {
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(35)).build()?;
+        Ok(Self { values, client })
+    }
+
+    pub fn values(&self) -> &Values {
+        &self.values
+    }
+
+    pub fn url(&self) -> anyhow::Result<&str> {
+        value(&self.values, "API_URL")
+    }
+
+    pub async fn operate(&self, operation: ops::Operation) -> anyhow::Result<ops::Outcome> {
+        let url = format!("{}/2015-03-31/functions/ops/invocations", self.url()?);
+        let answer = self.client.post(url).json(&ops::Request::from(operation)).send().await;
+        let answer = answer.context("the stack does not answer; is `make dev` still running?")?;
+        super::answer(&answer.text().await?)
+    }
+}
+
+pub fn value<'v>(values: &'v Values, name: &str) -> anyhow::Result<&'v str> {
+    values.get(name).map(String::as_str).with_context(|| format!(".dev/env has no {name}; restart `make dev`"))
+}
+
+/// `NAME=value` lines that a shell can source; a value is quoted only when it has to be.
+pub fn write_lines<N: AsRef<str>>(pairs: &[(N, String)]) -> String {
+    let lines: Vec<_> = pairs.iter().map(|(name, value)| format!("{}={}", name.as_ref(), quote(value))).collect();
+    lines.join("\n") + "\n"
+}
+
+fn quote(value: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-_.:/@%+,=".contains(character);
+    if value.chars().all(plain) { value.to_owned() } else { format!("'{}'", value.replace('\'', r"'\''")) }
+}
+
+fn read_lines(text: &str) -> Values {
+    let unquote = |value: &str| match value.strip_prefix('\'').and_then(|value| value.strip_suffix('\'')) {
+        Some(quoted) => quoted.replace(r"'\''", "'"),
+        None => value.to_owned(),
+    };
+    text.lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.to_owned(), unquote(value)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_as_they_were_written() {
+        let pairs =
+            [("A", "plain:1/2@x".to_owned()), ("B", "with space and 'quotes'".to_owned()), ("C", String::new())];
+        let read = read_lines(&write_lines(&pairs));
+        for (name, value) in pairs {
+            assert_eq!(read[name], value);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Where commands go: the local stack (`--stage dev`), or a stage in the cloud with the caller's own identity.
+//!
+//! One path for all: an operation goes to the `ops` function through the Lambda API. Deliberately absent: a way to the
+//! database, for which nobody here has a password.
+
+mod cloud;
+mod dev;
+mod words;
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use nix::unistd::{Uid, User};
+use secrecy::SecretString;
+use shared::secrets::AppSecrets;
+
+use crate::project::Project;
+
+pub use cloud::Cloud;
+pub use dev::{Values, write_lines};
+pub use words::{code, explain};
+
+/// An answer of the right version that is none to the question.
+pub const UNEXPECTED: &str =
+    "the ops function answered something else than it was asked; deploy it and this CLI from one version";
+
+/// A running stage.
+pub enum Stage {
+    Dev(dev::Dev),
+    Cloud(Box<Cloud>),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Name {
+    /// The stack of `make dev`.
+    #[default]
+    Dev,
+    /// The stack in the cloud on which releases are tried.
+    Staging,
+    /// The real thing.
+    Production,
+}
+
+impl Name {
+    /// `None` for the local stack.
+    pub fn in_cloud(self) -> Option<CloudName> {
+        match self {
+            Self::Dev => None,
+            Self::Staging => Some(CloudName::Staging),
+            Self::Production => Some(CloudName::Production),
+        }
+    }
+}
+
+/// A stage in the cloud.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum CloudName {
+    #[default]
+    Staging,
+    Production,
+}
+
+impl CloudName {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Staging => "staging",
+            Self::Production => "production",
+        }
+    }
+}
+
+// Flattened into other commands' arguments, whose group has the same name.
+#[derive(clap::Args)]
+#[group(skip)]
+pub struct Arguments {
+    /// The stage to talk to.
+    #[arg(long, value_enum, default_value_t)]
+    pub stage: Name,
+}
+
+/// What it takes to send an event.
+pub struct Door {
+    pub url: String,
+    secrets: DoorSecrets,
+    client: reqwest::Client,
+}
+
+enum DoorSecrets {
+    Dev(Values),
+    Cloud(AppSecrets),
+}
+
+impl Stage {
+    pub async fn open(name: Name) -> anyhow::Result<Self> {
+        match name.in_cloud() {
+            None => Ok(Self::Dev(dev::Dev::open()?)),
+            Some(name) => Ok(Self::Cloud(Box::new(Cloud::open(&Project::find()?, name).await?))),
+        }
+    }
+
+    pub fn of(values: Values) -> anyhow::Result<Self> {
+        dev::Dev::of(values).map(Self::Dev)
+    }
+
+    /// Who is asking, for the audit trail: the local user's name, or the ARN of the caller.
+    pub async fn actor(&self) -> anyhow::Result<String> {
+        match self {
+            Self::Dev(_) => {
+                let uid = Uid::current();
+                Ok(User::from_uid(uid).ok().flatten().map_or_else(|| format!("user {uid}"), |user| user.name))
+            }
+            Self::Cloud(cloud) => Ok(cloud.identity().await?.arn),
+        }
+    }
+
+    /// Carries out an operation through the `ops` function.
+    pub async fn operate(&self, operation: ops::Operation) -> anyhow::Result<ops::Outcome> {
+        match self {
+            Self::Dev(dev) => dev.operate(operation).await,
+            Self::Cloud(cloud) => cloud.operate(operation).await,
+        }
+    }
+
+    pub async fn door(&self) -> anyhow::Result<Door> {
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(35)).build()?;
+        match self {
+            Self::Dev(dev) => {
+                Ok(Door { url: dev.url()?.to_owned(), secrets: DoorSecrets::Dev(dev.values().clone()), client })
+            }
+            Self::Cloud(cloud) => {
+                let outputs = cloud.outputs().await?;
+                let text = cloud.read_secret(outputs.get("AppSecretArn")?).await?;
+                let secrets = AppSecrets::parse(&text).map_err(|faults| anyhow::anyhow!("{faults}"))?;
+                Ok(Door { url: outputs.get("ApiUrl")?.into(), secrets: DoorSecrets::Cloud(secrets), client })
+            }
+        }
+    }
+}
+
+impl Door {
+    pub fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
+    /// What to say when nothing answers.
+    pub fn silence(&self) -> String {
+        match self.secrets {
+            DoorSecrets::Dev(_) => "the stack does not answer; is `make dev` still running?".into(),
+            DoorSecrets::Cloud(_) => format!("{} does not answer", self.url),
+        }
+    }
+
+    /// The newest secret of this name.
+    pub fn secret(&self, name: &str) -> anyhow::Result<SecretString> {
+        match &self.secrets {
+            DoorSecrets::Dev(values) => dev::value(values, name).map(SecretString::from),
+            DoorSecrets::Cloud(secrets) => {
+                let found = secrets.one(name).cloned();
+                found.with_context(|| format!("the stage has no {name}: `solo secrets set {name}` adds it"))
+            }
+        }
+    }
+}
+
+/// What the function answered, or in words why it did not.
+fn answer(text: &str) -> anyhow::Result<ops::Outcome> {
+    let answer: ops::Answer = serde_json::from_str(text)
+        .with_context(|| format!("the ops function gave no answer that this CLI understands: {text}"))?;
+    match answer.outcome {
+        ops::Outcome::NotFound { what } => bail!("there is no {what}"),
+        ops::Outcome::Refused { error } => bail!("refused: {error}"),
+        ops::Outcome::Failed { error } => bail!("the operation failed: {error}"),
+        outcome => Ok(outcome),
+    }
+}

@@ -1,0 +1,333 @@
+//! `solo deploy` with a stand-in for sam and for cargo-lambda: what it asks of them, and what it does when they fail.
+
+use std::{os::unix::fs::PermissionsExt as _, path::Path, process::Stdio, time::Duration};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tokio::process::Command;
+
+use crate::{
+    cloudformation::change,
+    front::Ops,
+    world::{World, said},
+};
+
+const TEMPLATE: &str = "\
+Parameters:
+  Stage: {Type: String}
+  Release: {Type: String, Default: manual}
+  Architecture: {Type: String, Default: arm64}
+  AlarmEmail: {Type: String, Default: ''}
+  DatabaseClass: {Type: String, Default: db.t4g.micro}
+Resources:
+  Webhooks:
+    Type: AWS::Serverless::Function
+    Metadata: {BuildMethod: rust-cargolambda, BuildProperties: {Binary: webhooks}}
+    Properties: {FunctionName: !Sub '${AWS::StackName}-webhooks', VersionDescription: !Ref Release}
+  Database: {Type: AWS::Serverless::Application, Properties: {Location: infra/database.yaml}}
+";
+
+/// What cargo-lambda does: the binaries, unless it is told to fail.
+const CARGO_LAMBDA: &str = "#!/bin/sh
+[ \"$2\" = --version ] && { echo cargo-lambda 1.9.2; exit; }
+echo \"$@\" >> \"$SAM_ROOT/cargo.log\"
+[ -n \"$BUILD_FAILS\" ] && { echo 'error[E0308]: mismatched types' >&2; exit 101; }
+mkdir -p target/lambda/webhooks && : > target/lambda/webhooks/bootstrap
+";
+
+struct Deploy {
+    world: World,
+    bucket: String,
+    /// The commit.
+    release: String,
+}
+
+impl Deploy {
+    /// A stage at `r2`, and a clone with one commit after that. The preview finds one harmless change.
+    async fn new() -> Self {
+        let world = World::new(&["r1", "r2"]).await;
+        let bucket = format!("{}-artifacts", world.stack);
+        let config = shared::aws::sdk_config().await;
+        let config = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
+        aws_sdk_s3::Client::from_conf(config).create_bucket().bucket(&bucket).send().await.unwrap();
+        let root = world.clone.path();
+        write(root, "template.yaml", TEMPLATE, 0o644);
+        write(root, ".gitignore", "target\n.venv\n*.log\n*.pid\nsam\n", 0o644);
+        write(root, ".venv/bin/cargo-lambda", CARGO_LAMBDA, 0o755);
+        write(root, ".venv/bin/python", "#!/bin/sh\necho 0.15.2\n", 0o755);
+        let python = testkit::variable("SOLO_TEST_PYTHON");
+        write(root, "sam", &format!("#!{python}\n{}", include_str!("sam.py")), 0o755);
+        for arguments in [
+            &["init", "-q"][..],
+            &["add", "."],
+            &["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", "x"],
+        ] {
+            assert!(Command::new("git").args(arguments).current_dir(root).status().await.unwrap().success());
+        }
+        let head = Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).current_dir(root).output().await;
+        let release = String::from_utf8(head.unwrap().stdout).unwrap().trim().to_owned();
+        let deploy = Self { world, bucket, release };
+        deploy.changes(&[("root-set", change("Modify", "Webhooks", "AWS::Lambda::Function", "False", None))]);
+        deploy.world.front.stack.lock().unwrap().parameters.insert("DatabaseClass".into(), "db.t4g.small".into());
+        deploy
+    }
+
+    fn changes(&self, sets: &[(&str, String)]) {
+        let sets = sets.iter().map(|(name, changes)| ((*name).to_owned(), changes.clone()));
+        self.world.front.stack.lock().unwrap().changes = sets.collect();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.world.command(&[&["deploy", "--ready-within", "1"], arguments].concat());
+        let root = self.world.clone.path();
+        command.env("SOLO_SAM", root.join("sam")).env("SAM_ROOT", root).env("SAM_BUCKET", &self.bucket);
+        command.env("SAM_STACK", &self.world.stack).env("SAM_MOTO", testkit::variable("AWS_ENDPOINT_URL"));
+        command.env_remove("CI").stdin(Stdio::null());
+        command
+    }
+
+    async fn run(&self, arguments: &[&str]) -> (i32, String) {
+        said(self.command(arguments)).await
+    }
+
+    fn log(&self, name: &str) -> String {
+        std::fs::read_to_string(self.world.clone.path().join(name)).unwrap_or_default()
+    }
+
+    /// `package` or `deploy`, in order.
+    fn sam(&self) -> Vec<String> {
+        self.log("sam.log").lines().map(|line| line.split('\x1f').next().unwrap().to_owned()).collect()
+    }
+
+    async fn record(&self) -> serde_json::Value {
+        let mut records = self.world.deployments().await;
+        assert_eq!(records.len(), 1);
+        records.remove(0)
+    }
+}
+
+fn write(root: &Path, name: &str, text: &str, mode: u32) {
+    let path = root.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[tokio::test]
+async fn a_deployment_goes_through_its_phases_and_is_recorded() {
+    let deploy = Deploy::new().await;
+    let (code, text) = deploy.run(&[]).await;
+    assert!(code == 0 && text.contains(&format!("{} is live on staging", deploy.release)), "{text}");
+    for phase in ["Preflight", "Build", "Package", "Preview", "Deploy", "Verify"] {
+        assert!(text.contains(&format!("✓ {phase}")), "{phase} in {text}");
+    }
+    assert_eq!(deploy.sam(), ["package", "deploy"]);
+    assert!(deploy.log("cargo.log").contains("build --release --arm64"));
+    let asked = deploy.log("sam.log").lines().nth(1).unwrap().replace('\x1f', " ");
+    let release = &deploy.release;
+    let overrides =
+        format!("--parameter-overrides AlarmEmail=\"a b@example.org\" Release=\"{release}\" Stage=\"staging\"");
+    assert!(asked.contains(&overrides) && asked.contains("--config-env staging"), "{asked}");
+    assert!(asked.contains("--no-confirm-changeset") && !asked.contains("--disable-rollback"), "{asked}");
+    assert_eq!(deploy.world.live().await, ["3"; 5]);
+    let record = deploy.record().await;
+    assert_eq!(
+        (&record["kind"], &record["release"], &record["previous"], &record["outcome"]),
+        (&"deploy".into(), &deploy.release.as_str().into(), &"r2".into(), &"succeeded".into())
+    );
+
+    let stack = deploy.world.front.stack.lock().unwrap().clone();
+    let form = stack.form_of("CreateChangeSet");
+    assert_eq!((&*form["IncludeNestedStacks"], &*form["ChangeSetType"]), ("true", "UPDATE"));
+    let url = &form["TemplateURL"];
+    assert!(url.starts_with("https://s3.us-east-1.amazonaws.com/") && url.contains(&deploy.bucket), "{url}");
+    let parameters: Vec<_> = form.iter().filter(|(name, _)| name.starts_with("Parameters.")).collect();
+    assert!(parameters.iter().any(|(name, value)| name.ends_with("UsePreviousValue") && *value == "true"));
+    assert!(parameters.iter().any(|(_, value)| **value == deploy.release), "{parameters:?}");
+    assert_eq!((stack.count("DeleteChangeSet"), stack.count("DeleteStack")), (1, 0));
+}
+
+/// A second run changes nothing; after a rollback by hand it brings the release back without a deployment.
+#[tokio::test]
+async fn a_second_run_of_a_release_changes_nothing() {
+    let deploy = Deploy::new().await;
+    deploy.run(&[]).await;
+    deploy.changes(&[]);
+    let (code, text) = deploy.run(&[]).await;
+    assert!(code == 0 && text.contains("Nothing to do: staging is at"), "{text}");
+    assert_eq!(deploy.sam(), ["package", "deploy", "package"]);
+    assert!(deploy.world.front.changed.lock().unwrap().is_empty());
+    assert_eq!(deploy.world.deployments().await.len(), 1);
+
+    deploy.world.point("worker", "2").await;
+    let (code, text) = deploy.run(&[]).await;
+    assert!(code == 0 && text.contains("is live on staging"), "{text}");
+    assert_eq!(deploy.world.live().await, ["3"; 5]);
+    assert_eq!(deploy.world.deployments().await[0]["detail"], "1 aliases were pointed back at the release");
+}
+
+#[tokio::test]
+async fn a_fault_in_the_preflight_stops_before_anything_is_called() {
+    let deploy = Deploy::new().await;
+    std::fs::write(deploy.world.clone.path().join("new.rs"), "").unwrap();
+    deploy.world.front.stack.lock().unwrap().status = Some("UPDATE_ROLLBACK_FAILED".into());
+    let (code, text) = deploy.run(&[]).await;
+    assert!(code == 1 && text.contains("commit or stash"), "{text}");
+    assert!(text.contains("continue-update-rollback") && text.contains("2 of 10 checks failed"), "{text}");
+    assert!(deploy.log("cargo.log").is_empty() && deploy.sam().is_empty());
+    assert_eq!(deploy.world.deployments().await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_build_that_fails_ends_it() {
+    let deploy = Deploy::new().await;
+    let mut command = deploy.command(&[]);
+    let (code, text) = said({
+        command.env("BUILD_FAILS", "1");
+        command
+    })
+    .await;
+    assert!(code == 1 && text.contains("error: the build failed") && text.contains("mismatched types"), "{text}");
+    assert!(deploy.sam().is_empty());
+}
+
+#[tokio::test]
+async fn when_sam_fails_no_alias_is_touched() {
+    let deploy = Deploy::new().await;
+    let mut command = deploy.command(&[]);
+    command.env("SAM_MODE", "fails");
+    let (code, text) = said(command).await;
+    assert!(code == 1 && text.contains("error: the deployment failed"), "{text}");
+    assert!(text.contains("the smoke test said no") && text.contains("the release before stays live"), "{text}");
+    assert_eq!(deploy.world.live().await, ["2"; 5]);
+    assert!(deploy.world.front.changed.lock().unwrap().is_empty());
+    assert_eq!(deploy.record().await["outcome"], "failed");
+}
+
+#[tokio::test]
+async fn a_release_that_does_not_work_is_taken_back() {
+    let deploy = Deploy::new().await;
+    *deploy.world.front.ready.lock().unwrap() = 503;
+    let (code, text) = deploy.run(&[]).await;
+    assert!(code == 1 && text.contains("is not ready after 1 s: it answers 503"), "{text}");
+    assert!(text.contains("r2 is live again"), "{text}");
+    assert_eq!(deploy.world.live().await, ["2"; 5]);
+    let record = deploy.record().await;
+    assert!(record["outcome"] == "rolled_back" && record["detail"].as_str().unwrap().contains("503"), "{record}");
+}
+
+#[tokio::test]
+async fn with_no_rollback_it_stays() {
+    let deploy = Deploy::new().await;
+    *deploy.world.front.ready.lock().unwrap() = 503;
+    *deploy.world.front.ops.lock().unwrap() = Ops::Fails;
+    let (code, text) = deploy.run(&["--no-rollback"]).await;
+    assert!(code == 1 && text.contains("stays live, as --no-rollback says"), "{text}");
+    assert!(text.contains("could not be recorded"), "{text}");
+    assert!(deploy.log("sam.log").contains("--disable-rollback"));
+    assert_eq!(deploy.world.live().await, ["3"; 5]);
+}
+
+/// What failed first is what is said first, and the way out stands beneath.
+#[tokio::test]
+async fn a_rollback_that_fails_too_does_not_hide_the_first_error() {
+    let deploy = Deploy::new().await;
+    *deploy.world.front.ready.lock().unwrap() = 500;
+    let worker = format!("PUT /2015-03-31/functions/{}-worker/aliases/live", deploy.world.stack);
+    deploy.world.front.forbidden.lock().unwrap().push(worker);
+    let output = deploy.command(&[]).output().await.unwrap();
+    let (said, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors.contains("error: ") && errors.contains("it answers 500"), "{errors}");
+    assert!(said.contains("failed as well") && said.contains("solo rollback --stage staging --to r2"), "{said}");
+    assert_eq!(deploy.world.live().await, ["2", "2", "2", "2", "3"]);
+    let record = deploy.record().await;
+    assert!(record["outcome"] == "failed" && record["detail"].as_str().unwrap().contains("500"), "{record}");
+}
+
+#[tokio::test]
+async fn a_dry_run_shows_the_change_and_makes_none() {
+    let deploy = Deploy::new().await;
+    std::fs::write(deploy.world.clone.path().join("new.rs"), "").unwrap();
+    let (code, text) = deploy.run(&["--dry-run"]).await;
+    assert!(code == 0 && text.contains("AWS::Lambda::Function") && text.contains("nothing was changed"), "{text}");
+    assert_eq!(deploy.sam(), ["package"]);
+    assert_eq!(deploy.world.deployments().await.len(), 0);
+    let stack = deploy.world.front.stack.lock().unwrap().clone();
+    assert_eq!((stack.count("CreateChangeSet"), stack.count("DeleteChangeSet")), (1, 1));
+
+    // The change set of a stack that is not there makes an empty one, which goes again.
+    deploy.world.front.stack.lock().unwrap().status = None;
+    let (code, text) = deploy.run(&["--dry-run"]).await;
+    let stack = deploy.world.front.stack.lock().unwrap().clone();
+    assert!(code == 0 && stack.count("DeleteStack") == 1, "{text}");
+}
+
+/// sam sees no such thing: the database is in a nested stack.
+#[tokio::test]
+async fn the_replacement_of_a_nested_database_stops_it() {
+    let deploy = Deploy::new().await;
+    deploy.changes(&[
+        ("root-set", change("Modify", "Database", "AWS::CloudFormation::Stack", "False", Some("nested"))),
+        ("nested", change("Modify", "Instance", "AWS::RDS::DBInstance", "Conditional", None)),
+    ]);
+    let (code, text) = deploy.run(&[]).await;
+    assert!(code == 1 && text.contains("AWS::RDS::DBInstance") && text.contains("--allow-replacement"), "{text}");
+    assert_eq!(deploy.sam(), ["package"]);
+    let (code, text) = deploy.run(&["--allow-replacement"]).await;
+    assert!(code == 0 && deploy.sam() == ["package", "package", "deploy"], "{text}");
+}
+
+#[tokio::test]
+async fn production_is_agreed_to() {
+    let deploy = Deploy::new().await;
+    let (code, text) = deploy.run(&["--target", "production"]).await;
+    assert!(code == 1 && text.contains("say --yes"), "{text}");
+    assert_eq!(deploy.sam(), ["package"]);
+    let mut command = deploy.command(&["--target", "production"]);
+    command.env("CI", "true");
+    let (code, text) = said(command).await;
+    assert!(code == 0 && text.contains("is live on production"), "{text}");
+}
+
+/// Ctrl-C: what runs is stopped, and what is known is said.
+#[tokio::test]
+async fn interrupted_it_stops_sam_and_says_what_may_be() {
+    let deploy = Deploy::new().await;
+    let mut command = deploy.command(&[]);
+    let running = command.env("SAM_MODE", "hangs").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut sam = String::new();
+    while sam.is_empty() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        sam = deploy.log("sam.pid");
+    }
+    let sam = Pid::from_raw(sam.parse().unwrap());
+    kill(Pid::from_raw(i32::try_from(running.id().unwrap()).unwrap()), Signal::SIGINT).unwrap();
+    let output = running.wait_with_output().await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(130) && text.contains("CloudFormation may be at work"), "{text}");
+    assert!(kill(sam, None).is_err(), "sam still runs");
+}
+
+#[tokio::test]
+async fn env_verify_lists_what_a_deployment_lacks() {
+    let deploy = Deploy::new().await;
+    let verify = |sam: &str| {
+        let mut command = deploy.world.command(&["env", "verify", "--target", "staging"]);
+        command.env("SOLO_SAM", sam).env("SAM_ROOT", deploy.world.clone.path());
+        command
+    };
+    let sam = deploy.world.clone.path().join("sam");
+    let (code, text) = said(verify(sam.to_str().unwrap())).await;
+    assert!(code == 0 && text.contains("All 10 checks passed") && text.contains("account 123456789012"), "{text}");
+
+    deploy.world.secret.put(&serde_json::json!({})).await;
+    deploy.world.front.stack.lock().unwrap().status = Some("ROLLBACK_COMPLETE".into());
+    let old = deploy.world.clone.path().join("target/old-sam");
+    write(deploy.world.clone.path(), "target/old-sam", "#!/bin/sh\necho SAM CLI, version 1.99.0\n", 0o755);
+    let (code, text) = said(verify(old.to_str().unwrap())).await;
+    assert!(code == 1 && text.contains("older than 1.170") && text.contains("there is none for stripe"), "{text}");
+    assert!(text.contains("solo destroy --stage staging") && text.contains("3 of 10 checks failed"), "{text}");
+}
