@@ -23,7 +23,10 @@ pub async fn run(project: &Project, settings: &Settings) -> anyhow::Result<PathB
         other => bail!("the parameter Architecture is {other}; it is arm64 or x86_64"),
     };
     let tools = project.root.join(".venv/bin");
-    let arguments = ["lambda", "build", "--release", architecture];
+    let functions = template.functions();
+    // By name, as sam does it: only what the functions are made of.
+    let mut arguments = vec!["lambda", "build", "--release", architecture];
+    arguments.extend(functions.iter().filter_map(|function| function.binary).flat_map(|binary| ["--bin", binary]));
     child::run(&project.cargo_lambda(), &arguments, &project.root, Some(&tools)).await.context("the build failed")?;
     for function in template.functions() {
         let binary = function.binary.with_context(|| format!("{} of template.yaml names no Binary", function.id))?;

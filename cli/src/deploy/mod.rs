@@ -58,6 +58,9 @@ pub struct Arguments {
     /// Even though something that holds data is replaced or removed.
     #[arg(long)]
     allow_replacement: bool,
+    /// The role that CloudFormation works as, where one's own may do less.
+    #[arg(long, value_name = "ARN")]
+    role_arn: Option<String>,
     /// Do not ask before production.
     #[arg(long)]
     yes: bool,
@@ -116,7 +119,7 @@ async fn deploy(project: &Project, arguments: &Arguments, progress: &Progress) -
         run.confirm()?;
         progress.reach(Reached::Deploying);
         let step = Step::start("Deploy");
-        if let Err(error) = sam::deploy(project, &cloud, &packaged, &run.release, arguments.no_rollback).await {
+        if let Err(error) = sam::deploy(project, &cloud, &packaged, &run.release, arguments).await {
             return run.not_deployed(&error).await;
         }
         step.done("");
@@ -157,7 +160,7 @@ impl Run<'_> {
     async fn preview(&self, packaged: &std::path::Path) -> anyhow::Result<bool> {
         self.progress.reach(Reached::Previewing);
         let step = Step::start("Preview");
-        let changes = preview::run(self.cloud, packaged, &self.release).await?;
+        let changes = preview::run(self.cloud, packaged, &self.release, self.arguments.role_arn.as_deref()).await?;
         self.progress.reach(Reached::Nothing);
         if changes.is_empty() {
             step.done("no changes");

@@ -54,7 +54,7 @@ impl Change {
 }
 
 /// The changes of the stack and of all that are nested in it. What was made to find out is deleted again.
-pub async fn run(cloud: &Cloud, packaged: &Path, release: &str) -> anyhow::Result<Vec<Change>> {
+pub async fn run(cloud: &Cloud, packaged: &Path, release: &str, role_arn: Option<&str>) -> anyhow::Result<Vec<Change>> {
     let template = Template::read(packaged)?;
     let url = upload(cloud, &template, packaged, release).await?;
     let stack = cloud.stack_if_there().await?;
@@ -73,6 +73,7 @@ pub async fn run(cloud: &Cloud, packaged: &Path, release: &str) -> anyhow::Resul
         .include_nested_stacks(true)
         .set_capabilities(Some(vec![Capability::CapabilityIam, Capability::CapabilityAutoExpand]))
         .set_parameters(Some(parameters(&template, cloud, release, &held)))
+        .set_role_arn(role_arn.map(str::to_owned))
         .send()
         .await;
     let made = made.map_err(|error| explain("CloudFormation takes no change set of this template", &error))?;

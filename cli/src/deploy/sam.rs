@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::child;
+use super::{Arguments, child};
 use crate::{
     project::Project,
     stage::{Cloud, CloudName},
@@ -39,14 +39,17 @@ pub async fn deploy(
     cloud: &Cloud,
     packaged: &Path,
     release: &str,
-    no_rollback: bool,
+    given: &Arguments,
 ) -> anyhow::Result<()> {
     let mut arguments: Vec<OsString> = vec!["deploy".into(), "--template-file".into(), packaged.into()];
     arguments.extend(["--config-file".into(), project.root.join("samconfig.toml").into()]);
     arguments.extend(["--config-env", cloud.name.as_str()].map(Into::into));
     arguments.extend(["--no-confirm-changeset", "--no-fail-on-empty-changeset"].map(Into::into));
-    if no_rollback {
+    if given.no_rollback {
         arguments.push("--disable-rollback".into());
+    }
+    if let Some(role) = &given.role_arn {
+        arguments.extend(["--role-arn".into(), role.into()]);
     }
     // Here it replaces the whole list of samconfig.toml.
     let mut parameters = cloud.settings.parameters.clone();

@@ -6,8 +6,9 @@ use anyhow::{Context as _, bail};
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_lambda::primitives::Blob;
 use secrecy::SecretString;
+use shared::config::Env;
 
-use super::{CloudName, answer, code, explain};
+use super::{CloudName, answer, code, credentials::AwsCli, explain};
 use crate::{project::Project, samconfig::Settings};
 
 /// A little longer than the function may take.
@@ -50,12 +51,14 @@ impl Cloud {
             .connect_timeout(Duration::from_secs(5))
             .operation_attempt_timeout(CALL_WITHIN)
             .build();
-        let config = aws_config::defaults(BehaviorVersion::latest())
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new(settings.region.clone()))
             .retry_config(RetryConfig::standard())
-            .timeout_config(timeouts)
-            .load()
-            .await;
+            .timeout_config(timeouts);
+        if let Some(credentials) = AwsCli::find(&Env::of_process()) {
+            loader = loader.credentials_provider(credentials);
+        }
+        let config = loader.load().await;
         Ok(Self { name, settings, config })
     }
 

@@ -4,6 +4,7 @@
 //! database, for which nobody here has a password.
 
 mod cloud;
+mod credentials;
 mod dev;
 mod words;
 

@@ -57,9 +57,12 @@ fn unsent(chain: &str) -> String {
         return format!("your AWS session has expired: sign in again (`aws sso login`) ({chain})");
     }
     if ["no credentials found in chain", "no providers in chain"].iter().any(|sign| chain.contains(sign)) {
-        return "there are no AWS credentials: sign in (`aws sso login` and AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
-                AWS_SECRET_ACCESS_KEY)"
+        return "there are no AWS credentials: sign in (`aws sso login` and AWS_PROFILE, which needs the AWS CLI, or \
+                AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
             .into();
+    }
+    if chain.contains("the AWS CLI gives no credentials") {
+        return chain.to_owned();
     }
     format!("{chain}; is the network reachable, and the profile complete?")
 }
