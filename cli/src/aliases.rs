@@ -33,6 +33,8 @@ pub struct Version {
     pub number: u64,
     /// `None` when nobody said.
     pub release: Option<String>,
+    /// Somebody said something.
+    described: bool,
 }
 
 /// One alias from one version to another.
@@ -82,14 +84,23 @@ impl fmt::Display for Move {
     }
 }
 
-/// Every function of the stage that has the alias, by name.
+/// Every function of the stage that has the alias and belongs to releases, by name. One whose versions say nothing at all
+/// does not: migrations do not go back, and the smoke test serves nobody.
 pub async fn read(cloud: &Cloud) -> anyhow::Result<Vec<Function>> {
     let names = names(cloud).await?;
     if names.is_empty() {
         bail!("the stack {} has no function with the alias {ALIAS}; is it deployed?", cloud.stack());
     }
     let lambda = cloud.lambda();
-    try_join_all(names.into_iter().map(|name| function(&lambda, name))).await
+    let mut functions = try_join_all(names.into_iter().map(|name| function(&lambda, name))).await?;
+    functions.retain(|function| function.versions.iter().any(|version| version.described));
+    if functions.is_empty() {
+        bail!(
+            "no version of any function of {} says which release it is; `solo deploy` makes them say so",
+            cloud.stack()
+        );
+    }
+    Ok(functions)
 }
 
 /// The stack says which functions have an alias: names alone could be another stack's.
@@ -123,8 +134,9 @@ async fn function(lambda: &aws_sdk_lambda::Client, name: String) -> anyhow::Resu
         let version = version.map_err(|error| explain(failed(), &error))?;
         // `$LATEST` is no number.
         if let Some(number) = version.version.as_deref().and_then(|number| number.parse().ok()) {
-            let release = version.description.filter(|text| !text.trim().is_empty() && text != UNKNOWN);
-            versions.push(Version { number, release });
+            let said = version.description.filter(|text| !text.trim().is_empty());
+            let described = said.is_some();
+            versions.push(Version { number, release: said.filter(|text| text != UNKNOWN), described });
         }
     }
     versions.sort_unstable_by_key(|version| version.number);
@@ -187,6 +199,7 @@ pub mod tests {
         let version = |(index, release): (usize, &&str)| Version {
             number: index as u64 + 1,
             release: (!release.is_empty()).then(|| (*release).to_owned()),
+            described: true,
         };
         let versions = releases.iter().enumerate().map(version).collect();
         Function { name: name.into(), current, split: false, revision: None, versions }

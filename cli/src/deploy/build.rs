@@ -72,7 +72,8 @@ fn prepared(template: Template) -> Value {
     }
     for resource in value["Resources"].as_object_mut().into_iter().flat_map(|all| all.values_mut()) {
         for name in LOCAL {
-            let Some(Value::String(place)) = resource["Properties"].get_mut(name) else { continue };
+            let property = resource.get_mut("Properties").and_then(|properties| properties.get_mut(name));
+            let Some(Value::String(place)) = property else { continue };
             if !place.contains("://") && !place.starts_with('/') {
                 *place = format!("../../{place}");
             }
@@ -104,5 +105,6 @@ Resources:
         assert_eq!(value["Resources"]["N"]["Properties"]["Location"], "../../infra/network.yaml");
         assert_eq!(value["Resources"]["O"]["Properties"]["TemplateURL"], "https://b.example/t.yaml");
         assert_eq!(value["Globals"]["Function"], json!({"Timeout": 3}));
+        assert_eq!(value["Resources"]["Q"], json!({"Type": "AWS::SQS::Queue"}), "nothing is added");
     }
 }

@@ -58,15 +58,24 @@ pub struct Arguments {
     /// Even though something that holds data is replaced or removed.
     #[arg(long)]
     allow_replacement: bool,
-    /// The role that CloudFormation works as, where one's own may do less.
-    #[arg(long, value_name = "ARN")]
-    role_arn: Option<String>,
     /// Do not ask before production.
     #[arg(long)]
     yes: bool,
+    /// The role that CloudFormation works as, for an identity that may do little itself (a workflow's).
+    #[arg(long, value_name = "ARN")]
+    role_arn: Option<String>,
     /// How many seconds the new release may take until /health/ready answers 200.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600))]
     ready_within: u64,
+}
+
+/// What is asked of CloudFormation.
+struct Wish<'w> {
+    release: &'w str,
+    /// The role that it works as; the caller's own when there is none.
+    role: Option<&'w str>,
+    no_rollback: bool,
+    dry_run: bool,
 }
 
 /// One deployment.
@@ -119,7 +128,7 @@ async fn deploy(project: &Project, arguments: &Arguments, progress: &Progress) -
         run.confirm()?;
         progress.reach(Reached::Deploying);
         let step = Step::start("Deploy");
-        if let Err(error) = sam::deploy(project, &cloud, &packaged, &run.release, arguments).await {
+        if let Err(error) = sam::deploy(project, &cloud, &packaged, &run.wish()).await {
             return run.not_deployed(&error).await;
         }
         step.done("");
@@ -156,11 +165,20 @@ async fn has_aliases(cloud: &Cloud) -> anyhow::Result<bool> {
 }
 
 impl Run<'_> {
+    fn wish(&self) -> Wish<'_> {
+        Wish {
+            release: &self.release,
+            role: self.arguments.role_arn.as_deref(),
+            no_rollback: self.arguments.no_rollback,
+            dry_run: self.arguments.dry_run,
+        }
+    }
+
     /// Whether anything would change. Stops before data are lost.
     async fn preview(&self, packaged: &std::path::Path) -> anyhow::Result<bool> {
         self.progress.reach(Reached::Previewing);
         let step = Step::start("Preview");
-        let changes = preview::run(self.cloud, packaged, &self.release, self.arguments.role_arn.as_deref()).await?;
+        let changes = preview::run(self.cloud, packaged, &self.wish()).await?;
         self.progress.reach(Reached::Nothing);
         if changes.is_empty() {
             step.done("no changes");

@@ -13,6 +13,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use owo_colors::OwoColorize as _;
 use tokio::time::{Instant, sleep};
 
+use super::Wish;
 use crate::{
     stage::{Cloud, explain},
     template::Template,
@@ -54,7 +55,8 @@ impl Change {
 }
 
 /// The changes of the stack and of all that are nested in it. What was made to find out is deleted again.
-pub async fn run(cloud: &Cloud, packaged: &Path, release: &str, role_arn: Option<&str>) -> anyhow::Result<Vec<Change>> {
+pub async fn run(cloud: &Cloud, packaged: &Path, wish: &Wish<'_>) -> anyhow::Result<Vec<Change>> {
+    let release = wish.release;
     let template = Template::read(packaged)?;
     let url = upload(cloud, &template, packaged, release).await?;
     let stack = cloud.stack_if_there().await?;
@@ -70,10 +72,10 @@ pub async fn run(cloud: &Cloud, packaged: &Path, release: &str, role_arn: Option
         .description(format!("What the release {release} would change; solo deletes it"))
         .change_set_type(if is_new { ChangeSetType::Create } else { ChangeSetType::Update })
         .template_url(url)
+        .set_role_arn(wish.role.map(str::to_owned))
         .include_nested_stacks(true)
         .set_capabilities(Some(vec![Capability::CapabilityIam, Capability::CapabilityAutoExpand]))
         .set_parameters(Some(parameters(&template, cloud, release, &held)))
-        .set_role_arn(role_arn.map(str::to_owned))
         .send()
         .await;
     let made = made.map_err(|error| explain("CloudFormation takes no change set of this template", &error))?;
@@ -84,10 +86,13 @@ pub async fn run(cloud: &Cloud, packaged: &Path, release: &str, role_arn: Option
         let error = explain("the preview's change set could not be deleted; it does no harm", &error);
         ui::note(&format!("{error:#}"));
     }
-    if status.is_none() {
-        // The change set of a new stack leaves an empty stack.
+    if status.is_none() && wish.dry_run {
+        // The change set of a new stack leaves an empty one, which a deployment would go on with.
         let deleted = client.delete_stack().stack_name(cloud.stack()).send().await;
-        deleted.map_err(|error| explain("the empty stack that the preview made could not be deleted", &error))?;
+        if let Err(error) = deleted {
+            let error = explain("the empty stack that the preview made could not be deleted; it costs nothing", &error);
+            ui::note(&format!("{error:#}"));
+        }
     }
     changes
 }

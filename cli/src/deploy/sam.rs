@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{Arguments, child};
+use super::{Wish, child};
 use crate::{
     project::Project,
     stage::{Cloud, CloudName},
@@ -34,26 +34,20 @@ pub async fn package(project: &Project, stage: CloudName, template: &Path) -> an
     Ok(packaged)
 }
 
-pub async fn deploy(
-    project: &Project,
-    cloud: &Cloud,
-    packaged: &Path,
-    release: &str,
-    given: &Arguments,
-) -> anyhow::Result<()> {
+pub async fn deploy(project: &Project, cloud: &Cloud, packaged: &Path, wish: &Wish<'_>) -> anyhow::Result<()> {
     let mut arguments: Vec<OsString> = vec!["deploy".into(), "--template-file".into(), packaged.into()];
     arguments.extend(["--config-file".into(), project.root.join("samconfig.toml").into()]);
     arguments.extend(["--config-env", cloud.name.as_str()].map(Into::into));
     arguments.extend(["--no-confirm-changeset", "--no-fail-on-empty-changeset"].map(Into::into));
-    if given.no_rollback {
-        arguments.push("--disable-rollback".into());
+    if let Some(role) = wish.role {
+        arguments.extend(["--role-arn", role].map(Into::into));
     }
-    if let Some(role) = &given.role_arn {
-        arguments.extend(["--role-arn".into(), role.into()]);
+    if wish.no_rollback {
+        arguments.push("--disable-rollback".into());
     }
     // Here it replaces the whole list of samconfig.toml.
     let mut parameters = cloud.settings.parameters.clone();
-    parameters.insert("Release".into(), release.to_owned());
+    parameters.insert("Release".into(), wish.release.to_owned());
     arguments.push("--parameter-overrides".into());
     arguments.extend(parameters.iter().map(|(name, value)| format!("{name}={}", quote(value)).into()));
     run(project, &arguments).await.context("the deployment failed")

@@ -276,8 +276,11 @@ async fn the_replacement_of_a_nested_database_stops_it() {
     let (code, text) = deploy.run(&[]).await;
     assert!(code == 1 && text.contains("AWS::RDS::DBInstance") && text.contains("--allow-replacement"), "{text}");
     assert_eq!(deploy.sam(), ["package"]);
-    let (code, text) = deploy.run(&["--allow-replacement"]).await;
+    let (code, text) = deploy.run(&["--allow-replacement", "--role-arn", "arn:aws:iam::1:role/stack"]).await;
     assert!(code == 0 && deploy.sam() == ["package", "package", "deploy"], "{text}");
+    assert!(deploy.log("sam.log").contains("--role-arn\x1farn:aws:iam::1:role/stack"));
+    let stack = deploy.world.front.stack.lock().unwrap().clone();
+    assert!(stack.asked.iter().any(|(_, form)| form.get("RoleARN").is_some_and(|role| role.ends_with("role/stack"))));
 }
 
 #[tokio::test]
