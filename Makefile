@@ -58,6 +58,9 @@ endef
 .venv-checkov/ready: infra/checkov.txt | python-for-infra
 	$(call install,infra/checkov.txt,checkov,300)
 
+.PHONY: infra-tools
+infra-tools: .venv/ready .venv-infra/ready ## Install what builds for Lambda and deploys, into .venv and .venv-infra
+
 .PHONY: python-for-infra
 python-for-infra:
 	@python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \

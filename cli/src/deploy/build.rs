@@ -22,12 +22,13 @@ pub async fn run(project: &Project, settings: &Settings) -> anyhow::Result<PathB
         "x86_64" => "--x86-64",
         other => bail!("the parameter Architecture is {other}; it is arm64 or x86_64"),
     };
-    let tools = project.root.join(".venv/bin");
+    // cargo-lambda, and zig, which it links with.
+    let tools = [".venv-infra/bin", ".venv/bin"].map(|tools| project.root.join(tools));
     let functions = template.functions();
     // By name, as sam does it: only what the functions are made of.
     let mut arguments = vec!["lambda", "build", "--release", architecture];
     arguments.extend(functions.iter().filter_map(|function| function.binary).flat_map(|binary| ["--bin", binary]));
-    child::run(&project.cargo_lambda(), &arguments, &project.root, Some(&tools)).await.context("the build failed")?;
+    child::run(&project.cargo_lambda(), &arguments, &project.root, &tools).await.context("the build failed")?;
     for function in template.functions() {
         let binary = function.binary.with_context(|| format!("{} of template.yaml names no Binary", function.id))?;
         let built = project.root.join("target/lambda").join(binary).join("bootstrap");

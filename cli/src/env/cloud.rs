@@ -131,7 +131,7 @@ fn version(text: &str) -> Option<(u32, u32)> {
 
 /// cargo-lambda looks for it in these places, too.
 fn zig(project: &Project) -> Check {
-    let python = project.python();
+    let python = project.root.join(".venv-infra/bin/python");
     let module = tool("zig", &python.to_string_lossy(), &["-m", "ziglang", "version"], "");
     if module.result.is_ok() {
         return module;
