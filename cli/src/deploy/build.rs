@@ -22,9 +22,10 @@ pub async fn run(project: &Project, settings: &Settings) -> anyhow::Result<PathB
         "x86_64" => "--x86-64",
         other => bail!("the parameter Architecture is {other}; it is arm64 or x86_64"),
     };
-    let tools = project.root.join(".venv/bin");
+    // Zig is found through the first Python of the path.
+    let tools = [".venv-infra/bin", ".venv/bin"].map(|dir| project.root.join(dir));
     let arguments = ["lambda", "build", "--release", architecture];
-    child::run(&project.cargo_lambda(), &arguments, &project.root, Some(&tools)).await.context("the build failed")?;
+    child::run(&project.cargo_lambda(), &arguments, &project.root, &tools).await.context("the build failed")?;
     for function in template.functions() {
         let binary = function.binary.with_context(|| format!("{} of template.yaml names no Binary", function.id))?;
         let built = project.root.join("target/lambda").join(binary).join("bootstrap");

@@ -1,6 +1,11 @@
 //! Other programs that a deployment runs: on the screen, and ended with all that they started when we are.
 
-use std::{ffi::OsString, path::Path, process::Stdio, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use tokio::{
@@ -28,17 +33,18 @@ impl Drop for Running {
     }
 }
 
-/// Runs `program` behind `solo guard` with its output on the screen. `first` goes before the search path.
+/// Runs `program` behind `solo guard` with its output on the screen. `first` go before the search path.
 pub async fn run(
     program: &Path,
     arguments: &[impl Into<OsString> + Clone],
     directory: &Path,
-    first: Option<&Path>,
+    first: &[PathBuf],
 ) -> anyhow::Result<()> {
     let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
     let solo = std::env::current_exe().context("the path of `solo` itself is unknown")?;
     let search = shared::config::Env::of_process().optional("PATH").unwrap_or_default();
-    let search = first.map_or_else(|| search.clone(), |first| format!("{}:{search}", first.display()));
+    let first: Vec<_> = first.iter().map(|dir| format!("{}:", dir.display())).collect();
+    let search = format!("{}{search}", first.concat());
     let mut command = Command::new(solo);
     command
         .args(["guard", "--stop", "INT", "--"])

@@ -54,7 +54,7 @@ pub async fn deploy(project: &Project, cloud: &Cloud, packaged: &Path, wish: &Wi
 }
 
 async fn run(project: &Project, arguments: &[OsString]) -> anyhow::Result<()> {
-    child::run(&project.sam(), arguments, &project.root, None).await
+    child::run(&project.sam(), arguments, &project.root, &[]).await
 }
 
 /// As sam takes a value that may have spaces.

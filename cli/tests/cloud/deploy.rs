@@ -54,9 +54,9 @@ impl Deploy {
         aws_sdk_s3::Client::from_conf(config).create_bucket().bucket(&bucket).send().await.unwrap();
         let root = world.clone.path();
         write(root, "template.yaml", TEMPLATE, 0o644);
-        write(root, ".gitignore", "target\n.venv\n*.log\n*.pid\nsam\n", 0o644);
+        write(root, ".gitignore", "target\n.venv*\n*.log\n*.pid\nsam\n", 0o644);
         write(root, ".venv/bin/cargo-lambda", CARGO_LAMBDA, 0o755);
-        write(root, ".venv/bin/python", "#!/bin/sh\necho 0.15.2\n", 0o755);
+        write(root, ".venv-infra/bin/python", "#!/bin/sh\necho 0.15.2\n", 0o755);
         let python = testkit::variable("SOLO_TEST_PYTHON");
         write(root, "sam", &format!("#!{python}\n{}", include_str!("sam.py")), 0o755);
         for arguments in [
