@@ -28,9 +28,9 @@ const RECORDS_WITHIN: Duration = Duration::from_secs(5);
 const RECORDING_WITHIN: Duration = Duration::from_secs(15);
 
 const EXAMPLES: &str = "\
-Without --to it is the newest release before the current one that every function has, and that was not
-left by a rollback itself. The database stays as it is: migrations only add what the release before does
-not know. The next `solo deploy` goes forward again.
+Without --to it is the newest release before the current one that every function has, and that
+neither failed nor was left by a rollback. The database stays as it is: migrations only add what
+the release before does not know. The next `solo deploy` goes forward again.
 
 Examples:
   solo rollback --stage production --reason \"orders are refused since 14:05\"
