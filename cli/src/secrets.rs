@@ -23,9 +23,9 @@ use crate::{
 const LONGEST: u64 = 8 * 1024;
 
 const EXAMPLES: &str = "\
-The functions read a new value within 5 minutes, or when a signature fits none that they have. A value
-that is set joins those that are there, and goes before them: both are good while the sender changes
-over. --replace drops the old ones, once it has.
+The functions read a new value within 5 minutes, or when a signature fits none that they have.
+A value that is set joins those that are there, and goes before them: both are good while the
+sender changes over. --replace drops the old ones, once it has.
 
 Examples:
   solo secrets set STRIPE_WEBHOOK_SECRET --stage staging    # asks for the value

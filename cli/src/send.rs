@@ -47,13 +47,14 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if arguments.stage.stage == stage::Name::Production && !arguments.yes {
         bail!("an event that is sent to production is handled as a real one; say --yes if that is meant");
     }
+    let stage = Stage::open(arguments.stage.stage).await?;
     let file = Project::find()?.solo_toml()?;
     let sender = Sender::find(&arguments.provider, &file)?;
     let mut event = sender.sample(&arguments.event_type)?;
     if let Some(file) = &arguments.file {
         event.body = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
     }
-    let door = Stage::open(arguments.stage.stage).await?.door().await?;
+    let door = stage.door().await?;
     let mut refused = false;
     for _ in 0..arguments.times {
         let answer = sender.send(&door, &event, arguments.forge).await?;

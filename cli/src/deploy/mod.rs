@@ -33,9 +33,9 @@ use crate::{
 use progress::{Progress, Reached};
 
 const EXAMPLES: &str = "\
-Its phases: preflight (as `solo env verify --target`), build, package, preview, deploy, verify, record.
-A change that would replace or remove what holds data stops it, unless --allow-replacement is given.
-A release that is active and does not work is taken back; what failed first is what is reported.
+Its phases: preflight (as `solo env verify --target`), build, package, preview, deploy, verify.
+A change that would replace or remove what holds data stops it, without --allow-replacement.
+A release that is active and does not work is taken back; what failed first is reported.
 
 Examples:
   solo deploy                               # this commit to staging

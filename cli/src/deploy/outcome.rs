@@ -20,7 +20,8 @@ impl Run<'_> {
         }
         let detail = (moved > 0).then(|| format!("{moved} aliases were pointed back at the release"));
         self.record(DeploymentOutcome::Succeeded, detail).await;
-        println!("{release} is live on {stage}.");
+        let url = self.cloud.outputs().await.and_then(|outputs| outputs.get("ApiUrl").map(str::to_owned));
+        println!("{release} is live on {stage}: {}", url.unwrap_or_else(|problem| format!("{problem:#}")));
         Ok(ExitCode::SUCCESS)
     }
 

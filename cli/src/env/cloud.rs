@@ -1,6 +1,10 @@
 //! What a deployment needs: tools, a clean tree, credentials, a stack that can be changed, secrets of the right form.
 
-use std::{path::Path, process::Command, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
 
 use shared::{config::SoloToml, secrets::AppSecrets};
 
@@ -131,12 +135,10 @@ fn version(text: &str) -> Option<(u32, u32)> {
 
 /// cargo-lambda looks for it in these places, too.
 fn zig(project: &Project) -> Check {
-    let python = project.root.join(".venv-infra/bin/python");
-    let module = tool("zig", &python.to_string_lossy(), &["-m", "ziglang", "version"], "");
-    if module.result.is_ok() {
-        return module;
-    }
-    tool("zig", "zig", &["version"], "run `make infra-tools`, or install Zig")
+    let pythons = [".venv-infra/bin/python", ".venv/bin/python"].map(|python| project.root.join(python));
+    let module = |python: &PathBuf| tool("zig", &python.to_string_lossy(), &["-m", "ziglang", "version"], "");
+    let installed = pythons.iter().map(module).find(|found| found.result.is_ok());
+    installed.unwrap_or_else(|| tool("zig", "zig", &["version"], "run `make infra-tools`, or install Zig"))
 }
 
 /// The commit is the release: what is deployed has to be in it.

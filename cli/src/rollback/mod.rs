@@ -28,9 +28,9 @@ const RECORDS_WITHIN: Duration = Duration::from_secs(5);
 const RECORDING_WITHIN: Duration = Duration::from_secs(15);
 
 const EXAMPLES: &str = "\
-Without --to it is the newest release before the current one that every function has, and that was not
-left by a rollback itself. The database stays as it is: migrations only add what the release before does
-not know. The next `solo deploy` goes forward again.
+Without --to it is the newest release before the current one that every function has, and that
+neither failed nor was left by a rollback. The database stays as it is: migrations only add what
+the release before does not know. The next `solo deploy` goes forward again.
 
 Examples:
   solo rollback --stage production --reason \"orders are refused since 14:05\"
@@ -57,7 +57,7 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let cloud = Cloud::open(&Project::find()?, arguments.stage).await?;
-    let (functions, records) = tokio::join!(aliases::read(&cloud), records(&cloud));
+    let (functions, records, stack) = tokio::join!(aliases::read(&cloud), records(&cloud), cloud.stack_if_there());
     let functions = functions?;
     if arguments.list {
         list(&functions, records.as_ref().ok());
@@ -71,6 +71,13 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             choice::previous(&functions, &BTreeSet::new())?
         }
     };
+    let status = stack.ok().flatten().and_then(|stack| stack.stack_status);
+    if let Some(status) = status.filter(|status| status.as_str().ends_with("_IN_PROGRESS")) {
+        ui::note(&format!(
+            "A deployment is under way ({}): when it ends, look where the aliases are.",
+            status.as_str()
+        ));
+    }
     ui::heading(&format!("Rolling {} back from {} to {}", arguments.stage.as_str(), choice.current, choice.target));
     let began = clock::now();
     let moved = go(&cloud, &functions, &choice).await;

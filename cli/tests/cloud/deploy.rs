@@ -54,9 +54,9 @@ impl Deploy {
         aws_sdk_s3::Client::from_conf(config).create_bucket().bucket(&bucket).send().await.unwrap();
         let root = world.clone.path();
         write(root, "template.yaml", TEMPLATE, 0o644);
-        write(root, ".gitignore", "target\n.venv\n*.log\n*.pid\nsam\n", 0o644);
+        write(root, ".gitignore", "target\n.venv*\n*.log\n*.pid\nsam\n", 0o644);
         write(root, ".venv/bin/cargo-lambda", CARGO_LAMBDA, 0o755);
-        write(root, ".venv/bin/python", "#!/bin/sh\necho 0.15.2\n", 0o755);
+        write(root, ".venv-infra/bin/python", "#!/bin/sh\necho 0.15.2\n", 0o755);
         let python = testkit::variable("SOLO_TEST_PYTHON");
         write(root, "sam", &format!("#!{python}\n{}", include_str!("sam.py")), 0o755);
         for arguments in [
@@ -300,10 +300,11 @@ async fn production_is_agreed_to() {
 async fn interrupted_it_stops_sam_and_says_what_may_be() {
     let deploy = Deploy::new().await;
     let mut command = deploy.command(&[]);
-    let running = command.env("SAM_MODE", "hangs").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut running = command.env("SAM_MODE", "hangs").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut sam = String::new();
     while sam.is_empty() {
         tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(running.try_wait().unwrap().is_none(), "it ended before sam was asked to deploy");
         sam = deploy.log("sam.pid");
     }
     let sam = Pid::from_raw(sam.parse().unwrap());

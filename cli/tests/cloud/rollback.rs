@@ -46,8 +46,9 @@ async fn a_release_that_was_left_before_is_not_gone_back_to() {
         let version = world.publish(name, "r3").await;
         world.point(name, &version).await;
     }
+    world.front.stack.lock().unwrap().status = Some("UPDATE_IN_PROGRESS".into());
     let (code, text) = world.solo(&ROLLBACK).await;
-    assert!(code == 0 && text.contains("from r3 to r1"), "{text}");
+    assert!(code == 0 && text.contains("from r3 to r1") && text.contains("under way"), "{text}");
     assert_eq!(world.live().await, ["1"; 5]);
 }
 
