@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, bail};
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig, meta::credentials::CredentialsProviderChain, retry::RetryConfig,
+    timeout::TimeoutConfig,
+};
 use aws_sdk_lambda::primitives::Blob;
 use secrecy::SecretString;
 use shared::config::Env;
@@ -56,7 +59,8 @@ impl Cloud {
             .retry_config(RetryConfig::standard())
             .timeout_config(timeouts);
         if let Some(credentials) = AwsCli::find(&Env::of_process()) {
-            loader = loader.credentials_provider(credentials);
+            let chain = CredentialsProviderChain::first_try("AWS CLI", credentials).or_default_provider().await;
+            loader = loader.credentials_provider(chain);
         }
         let config = loader.load().await;
         Ok(Self { name, settings, config })

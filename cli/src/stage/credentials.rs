@@ -26,7 +26,8 @@ const BY_THEMSELVES: [&str; 4] = [
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 ];
 
-/// `aws configure export-credentials`, asked again when what it gave has expired.
+/// `aws configure export-credentials` (of version 2), asked again when what it gave has expired. Whoever has it asks the SDK's
+/// own chain next, which reads keys from a profile.
 #[derive(Debug)]
 pub struct AwsCli;
 

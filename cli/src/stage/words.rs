@@ -61,9 +61,6 @@ fn unsent(chain: &str) -> String {
                 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
             .into();
     }
-    if chain.contains("the AWS CLI gives no credentials") {
-        return chain.to_owned();
-    }
     format!("{chain}; is the network reachable, and the profile complete?")
 }
 
