@@ -103,10 +103,12 @@ pub async fn read(cloud: &Cloud) -> anyhow::Result<Vec<Function>> {
     Ok(functions)
 }
 
-/// The stack says which functions have an alias: names alone could be another stack's.
+/// The stack says which functions have an alias: names alone could be another stack's. CodeDeploy's hooks have names of
+/// another form, serve nobody, and are closed to a workflow's role.
 async fn names(cloud: &Cloud) -> anyhow::Result<Vec<String>> {
     let client = cloud.cloudformation();
     let mut pages = client.list_stack_resources().stack_name(cloud.stack()).into_paginator().items().send();
+    let prefix = format!("{}-", cloud.stack());
     let mut names = Vec::new();
     while let Some(resource) = pages.next().await {
         let failed = || format!("the functions of {} could not be listed", cloud.stack());
@@ -115,7 +117,9 @@ async fn names(cloud: &Cloud) -> anyhow::Result<Vec<String>> {
             // arn:aws:lambda:<region>:<account>:function:<name>:<alias>
             let arn = resource.physical_resource_id.unwrap_or_default();
             let mut parts = arn.rsplit(':');
-            if let (Some(ALIAS), Some(name)) = (parts.next(), parts.next()) {
+            if let (Some(ALIAS), Some(name)) = (parts.next(), parts.next())
+                && name.starts_with(&prefix)
+            {
                 names.push(name.to_owned());
             }
         }

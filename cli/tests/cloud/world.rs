@@ -46,7 +46,10 @@ impl World {
                 aliases: [FUNCTIONS.as_slice(), &["migrate"]]
                     .concat()
                     .into_iter()
-                    .map(|name| format!("arn:aws:lambda:us-east-1:123456789012:function:{stack}-{name}:live"))
+                    .map(|name| format!("{stack}-{name}"))
+                    // CodeDeploy's hook is in the stack, too, and is left alone.
+                    .chain([format!("CodeDeployHook_{stack}-smoke")])
+                    .map(|name| format!("arn:aws:lambda:us-east-1:123456789012:function:{name}:live"))
                     .collect(),
                 ..Stack::default()
             },
