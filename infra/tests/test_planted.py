@@ -35,6 +35,7 @@ PLANTED = [
     ("failures", "root", "Worker.Properties.EventInvokeConfig", GONE, "Worker"),
     ("failures", "root", "Worker.Properties.EventInvokeConfig.DestinationConfig", GONE, "Worker"),
     ("failures", "root", "MigrateFailures", GONE, "Migrate"),
+    ("failures", "root", f"MigrateRole.{STATEMENTS}.2", GONE, "Migrate"),
     ("failures", "root", "SmokeFailures.Properties.Qualifier", "live", "Smoke"),
     ("failures", "root", "SmokeFailures.Properties.MaximumRetryAttempts", GONE, "Smoke"),
     ("failures", "root", "Worker.Properties.Events.Tick.Properties.DeadLetterConfig", GONE, "WorkerTick"),
