@@ -154,6 +154,7 @@ def planted(template, path, value):
     *way, last = path[1:].split(".") if path.startswith("/") else ["Resources", *path.split(".")]
     for step in way:
         place = place[int(step)] if isinstance(place, list) else place[step]
+    last = int(last) if isinstance(place, list) else last
     if value is GONE:
         del place[last]
     else:
