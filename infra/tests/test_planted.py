@@ -35,6 +35,7 @@ PLANTED = [
     ("failures", "root", "Worker.Properties.EventInvokeConfig", GONE, "Worker"),
     ("failures", "root", "Worker.Properties.EventInvokeConfig.DestinationConfig", GONE, "Worker"),
     ("failures", "root", "MigrateFailures", GONE, "Migrate"),
+    ("failures", "root", f"MigrateRole.{STATEMENTS}.2", GONE, "Migrate"),
     ("failures", "root", "SmokeFailures.Properties.Qualifier", "live", "Smoke"),
     ("failures", "root", "SmokeFailures.Properties.MaximumRetryAttempts", GONE, "Smoke"),
     ("failures", "root", "Worker.Properties.Events.Tick.Properties.DeadLetterConfig", GONE, "WorkerTick"),
@@ -153,6 +154,7 @@ def planted(template, path, value):
     *way, last = path[1:].split(".") if path.startswith("/") else ["Resources", *path.split(".")]
     for step in way:
         place = place[int(step)] if isinstance(place, list) else place[step]
+    last = int(last) if isinstance(place, list) else last
     if value is GONE:
         del place[last]
     else:
