@@ -9,7 +9,14 @@
 //! It runs as the server's master user (a superuser, or RDS's master, which is not one). Running it twice changes
 //! nothing; two at once wait for each other.
 
+mod resource;
+mod responder;
 mod roles;
+mod settings;
+
+pub use resource::Resource;
+pub use responder::{Reach, Responder, ResponseError};
+pub use settings::Settings;
 
 use postgres_protocol::password::scram_sha_256;
 use refinery::{Migration, Runner};
@@ -18,11 +25,14 @@ use serde::Serialize;
 use shared::{
     db::{self, ConnectError, Credentials, DatabaseUrl},
     errors, migrations,
+    secrets::SecretsError,
 };
+use tokio::task::AbortHandle;
 use tokio_postgres::Client;
 
-/// One lock for everything that changes the schema. Waited for 60 s at most.
-const LOCK: &str = "SET lock_timeout = '60s'; SELECT pg_advisory_lock(7314826401); SET lock_timeout = '10s'";
+/// One lock for everything that changes the schema. Waited for 60 s at most. A statement ends when its client is gone: who
+/// ran out of time leaves nothing running that holds the lock.
+const LOCK: &str = "SET client_connection_check_interval = '1s'; SET lock_timeout = '60s'; SELECT pg_advisory_lock(7314826401); SET lock_timeout = '10s'";
 const UNLOCK: &str = "SELECT pg_advisory_unlock(7314826401)";
 const HISTORY_TABLE: &str = "schema_migrations";
 
@@ -30,9 +40,11 @@ const HISTORY_TABLE: &str = "schema_migrations";
 pub enum MigrateError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Secret(#[from] SecretsError),
     #[error("{doing}: {}", reason(.source))]
     Database { doing: &'static str, source: tokio_postgres::Error },
-    #[error("a migration failed and was rolled back; those before it stay: {}", errors::chain(.0))]
+    #[error("a migration failed and was rolled back; those before it stay: {}", describe(.0))]
     Migration(#[from] refinery::Error),
 }
 
@@ -54,12 +66,23 @@ pub struct Passwords {
 
 /// Connects as the master user and migrates.
 pub async fn migrate(master: DatabaseUrl, login: Credentials, passwords: &Passwords) -> Result<Done, MigrateError> {
-    let mut client = db::connect_for_maintenance(master, login).await?;
+    let (mut client, hangup) = db::connect_with_hangup(master, login).await?;
+    let _hangup = Hangup(hangup);
     step(&client, "waiting for another migration to end", LOCK).await?;
     // The lock is the session's: it ends with the connection, however this ends.
     let done = migrate_locked(&mut client, passwords).await?;
     step(&client, "releasing the migration lock", UNLOCK).await?;
     Ok(done)
+}
+
+/// However a migration ends, and also when nobody waits for it any more, its connection ends with it. An open transaction
+/// would keep its locks for as long as Lambda keeps a frozen environment.
+struct Hangup(AbortHandle);
+
+impl Drop for Hangup {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 async fn migrate_locked(client: &mut Client, passwords: &Passwords) -> Result<Done, MigrateError> {
@@ -112,6 +135,17 @@ async fn step(client: &Client, doing: &'static str, sql: &str) -> Result<(), Mig
     client.batch_execute(sql).await.map_err(|source| MigrateError::Database { doing, source })
 }
 
+/// Which migration, and the server's own words.
+fn describe(error: &refinery::Error) -> String {
+    if let refinery::error::Kind::Connection(what, cause) = error.kind()
+        && let Some(cause) = cause.downcast_ref::<tokio_postgres::Error>()
+    {
+        return format!("{what}: {}", reason(cause));
+    }
+    errors::chain(error)
+}
+
+/// Without the detail: it quotes values.
 fn reason(error: &tokio_postgres::Error) -> String {
     error
         .as_db_error()

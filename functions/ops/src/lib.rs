@@ -10,6 +10,7 @@ mod audit;
 mod change;
 mod conditions;
 mod dead;
+mod deployments;
 mod executions;
 mod operation;
 mod outbox;
@@ -21,6 +22,7 @@ pub use alerts::{Alert, AlertState, Alerts, Silence};
 pub use audit::{AuditEntry, AuditFilter, AuditPage};
 pub use change::{By, Changed, Changes, MOST, NEEDS_NO_CONFIRMATION, Others, Skipped};
 pub use dead::{DeadFilter, DeadLetters};
+pub use deployments::{Deployment, DeploymentKind, DeploymentOutcome, DeploymentPage, NewDeployment, SMOKE_TEST};
 pub use executions::{Attempt, ExecutionDetail, ExecutionFilter, ExecutionSummary, Page, PageToken};
 pub use operation::{Answer, Cursor, Operation, Outcome, Request, VERSION};
 pub use outbox::{EffectDetail, EffectFilter, EffectPage, EffectSummary, RetryEffects};
@@ -80,6 +82,9 @@ async fn run(environment: &Environment, operation: Operation) -> Result<Outcome,
         Operation::ListAudit { filter, limit, after } => {
             audit::list(session, &filter, limit, after).await.map(Outcome::Audit)
         }
+        Operation::ListDeployments { limit, after } => {
+            deployments::list(session, limit, after).await.map(Outcome::Deployments)
+        }
         operation => change_and_wake(environment, session, operation).await,
     }
 }
@@ -126,6 +131,8 @@ async fn change(session: &mut Session<'_>, operation: Operation) -> Result<Outco
         Operation::SilenceAlerts { pattern, seconds, by } => alerts::silence(session, &pattern, seconds, &by).await,
         Operation::UnsilenceAlerts { pattern, by } => alerts::unsilence(session, &pattern, &by).await,
         Operation::TestAlert { critical, by } => alerts::test(session, critical, &by).await,
+        Operation::RecordDeployment { deployment, by } => deployments::record(session, &deployment, &by).await,
+        Operation::RemoveSmokeTest { execution_id } => deployments::remove_smoke_test(session, execution_id).await,
         // Reads, which `run` has answered.
         Operation::ListExecutions { .. }
         | Operation::ShowExecution { .. }
@@ -133,6 +140,7 @@ async fn change(session: &mut Session<'_>, operation: Operation) -> Result<Outco
         | Operation::ListEffects { .. }
         | Operation::ShowEffect { .. }
         | Operation::ListAlerts { .. }
-        | Operation::ListAudit { .. } => Err(DbError::Unexpected("a read was taken for a change")),
+        | Operation::ListAudit { .. }
+        | Operation::ListDeployments { .. } => Err(DbError::Unexpected("a read was taken for a change")),
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     audit::{AuditFilter, AuditPage},
     change::{By, Changes},
     dead::{DeadFilter, DeadLetters},
+    deployments::{DeploymentPage, NewDeployment},
     executions::{ExecutionDetail, ExecutionFilter, Page, PageToken},
     outbox::{EffectDetail, EffectFilter, EffectPage, RetryEffects},
     replay::Replay,
@@ -125,6 +126,23 @@ pub enum Operation {
         #[serde(default)]
         after: Option<Cursor>,
     },
+    /// Puts a deployment that is over on record. The same id twice changes nothing.
+    RecordDeployment {
+        #[serde(flatten)]
+        deployment: NewDeployment,
+        #[serde(flatten)]
+        by: By,
+    },
+    /// Newest first.
+    ListDeployments {
+        limit: u16,
+        #[serde(default)]
+        after: Option<Cursor>,
+    },
+    /// Deletes the execution that a deployment's smoke test left, and its attempts. Any other execution is refused.
+    RemoveSmokeTest {
+        execution_id: Uuid,
+    },
 }
 
 /// Where a page of anything else than executions ended.
@@ -151,6 +169,7 @@ pub enum Outcome {
     Effect(Box<EffectDetail>),
     Alerts(Alerts),
     Audit(AuditPage),
+    Deployments(DeploymentPage),
     /// What a change did, or in a dry run would do.
     Changed(Changes),
     NotFound {
@@ -169,7 +188,7 @@ pub enum Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Attempt, ReplayFilter};
+    use crate::{Attempt, DeploymentKind, DeploymentOutcome, ReplayFilter};
 
     /// The wire form, pinned: a CLI and a stage may be of different age.
     #[test]
@@ -190,6 +209,42 @@ mod tests {
         // An older stage knows no generations.
         let attempt = r#"{"attempt":1,"started_at":"1970-01-01T00:00:00Z","finished_at":"1970-01-01T00:00:00Z","outcome":"failed","error":"x"}"#;
         assert_eq!(serde_json::from_str::<Attempt>(attempt).unwrap().generation, 1);
+    }
+
+    #[test]
+    fn the_wire_form_of_deployments() {
+        let deployment = NewDeployment {
+            id: Uuid::nil(),
+            kind: DeploymentKind::Rollback,
+            release: "abc".into(),
+            previous: Some("def".into()),
+            outcome: DeploymentOutcome::RolledBack,
+            detail: None,
+            started_at: Timestamp::UNIX_EPOCH,
+        };
+        let by = By { actor: "ada".into(), reason: "why".into() };
+        for (operation, text) in [
+            (
+                Operation::RecordDeployment { deployment, by },
+                r#"{"version":1,"operation":"record_deployment","id":"00000000-0000-0000-0000-000000000000","kind":"rollback","release":"abc","previous":"def","outcome":"rolled_back","detail":null,"started_at":"1970-01-01T00:00:00Z","actor":"ada","reason":"why"}"#,
+            ),
+            (
+                Operation::ListDeployments { limit: 20, after: None },
+                r#"{"version":1,"operation":"list_deployments","limit":20,"after":null}"#,
+            ),
+            (
+                Operation::RemoveSmokeTest { execution_id: Uuid::nil() },
+                r#"{"version":1,"operation":"remove_smoke_test","execution_id":"00000000-0000-0000-0000-000000000000"}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&Request::from(operation)).unwrap(), text);
+            let read: Request = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        }
+        let page = DeploymentPage { deployments: Vec::new(), next: None };
+        let answer = Answer { version: 1, outcome: Outcome::Deployments(page) };
+        let text = r#"{"version":1,"outcome":"deployments","deployments":[],"next":null}"#;
+        assert_eq!(serde_json::to_string(&answer).unwrap(), text);
     }
 
     #[test]

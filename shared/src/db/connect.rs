@@ -5,7 +5,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::time::{Instant, timeout};
+use tokio::{
+    task::AbortHandle,
+    time::{Instant, timeout},
+};
 use tokio_postgres::{CancelToken, Client, NoTls, config::SslMode, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -66,9 +69,19 @@ impl Credentials {
 /// No statement has a time limit; a lock is waited for 10 s at most, so that a queued `ALTER TABLE` does not hold up
 /// everyone behind it for long.
 pub async fn connect_for_maintenance(url: DatabaseUrl, credentials: Credentials) -> Result<Client, ConnectError> {
+    connect_with_hangup(url, credentials).await.map(|(client, _)| client)
+}
+
+/// The same, and what closes the connection at once, whatever it waits for. A client that is dropped stays connected until
+/// the statement under way is answered.
+pub async fn connect_with_hangup(
+    url: DatabaseUrl,
+    credentials: Credentials,
+) -> Result<(Client, AbortHandle), ConnectError> {
     let mut target = Target::new(url, credentials)?;
     target.limits = "-c lock_timeout=10s";
-    Ok(target.connect(&[]).await?.client)
+    let connection = target.connect(&[]).await?;
+    Ok((connection.client, connection.hangup))
 }
 
 pub(crate) struct Target {
@@ -109,7 +122,7 @@ impl Target {
 
     async fn connect_once(&self, warm: &'static [&'static str]) -> Result<Connection, ConnectError> {
         let config = self.config().await?;
-        let client = match self.tls.clone() {
+        let (client, hangup) = match self.tls.clone() {
             None => config.connect(NoTls).await.map(|(client, driver)| spawn(client, driver)),
             Some(tls) => config.connect(tls).await.map(|(client, driver)| spawn(client, driver)),
         }
@@ -120,7 +133,7 @@ impl Target {
             .await
             .map_err(|source| self.refused(source))?;
         let statements: HashMap<_, _> = warm.iter().copied().zip(prepared).collect();
-        Ok(Connection { client, statements, last_used: Instant::now() })
+        Ok(Connection { client, hangup, statements, last_used: Instant::now() })
     }
 
     async fn config(&self) -> Result<tokio_postgres::Config, ConnectError> {
@@ -176,16 +189,16 @@ impl Target {
     }
 }
 
-fn spawn<S, T>(client: Client, driver: tokio_postgres::Connection<S, T>) -> Client
+fn spawn<S, T>(client: Client, driver: tokio_postgres::Connection<S, T>) -> (Client, AbortHandle)
 where
     tokio_postgres::Connection<S, T>: Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
 {
-    tokio::spawn(async move {
+    let driving = tokio::spawn(async move {
         if let Err(error) = driver.await {
             tracing::warn!(error = %chain(&error), "the database connection broke");
         }
     });
-    client
+    (client, driving.abort_handle())
 }
 
 fn tls_config(root_certificates: Option<&std::path::Path>) -> Result<ClientConfig, ConnectError> {

@@ -9,7 +9,7 @@ mod error;
 mod session;
 mod url;
 
-pub use connect::{ConnectError, Credentials, connect_for_maintenance};
+pub use connect::{ConnectError, Credentials, connect_for_maintenance, connect_with_hangup};
 pub use error::DbError;
 pub use session::{Params, Session};
 pub use url::{DatabaseUrl, TlsMode, UrlFault};
@@ -18,6 +18,7 @@ use std::{collections::HashMap, time::Duration};
 
 use tokio::{
     sync::Mutex,
+    task::AbortHandle,
     time::{Instant, timeout},
 };
 use tokio_postgres::{Client, Statement};
@@ -38,6 +39,8 @@ pub struct Database {
 /// An open connection and what was prepared on it.
 pub(crate) struct Connection {
     pub(crate) client: Client,
+    /// Closes it at once.
+    pub(crate) hangup: AbortHandle,
     pub(crate) statements: HashMap<&'static str, Statement>,
     pub(crate) last_used: Instant,
 }

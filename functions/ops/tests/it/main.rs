@@ -3,6 +3,7 @@
 
 mod alerts;
 mod dead;
+mod deployments;
 mod executions;
 mod outbox;
 mod races;
