@@ -2,7 +2,13 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 SOLO := target/debug/solo
+# What the functions are built for: x86_64 or arm64, as the template's parameter of this name.
+ARCHITECTURE ?= x86_64
+# infra/checkov.yaml and others that are no templates are left out.
+TEMPLATES := template.yaml $(filter-out infra/checkov.yaml,$(wildcard infra/*.yaml))
 export PYTHONDONTWRITEBYTECODE := 1
+# sam reports its use to AWS otherwise; and no check of a template may depend on who has an account where.
+export SAM_CLI_TELEMETRY := 0
 
 .PHONY: help
 help: ## List the targets
@@ -22,25 +28,58 @@ test: setup ## Run all tests
 	@$(SOLO) test-stack -- cargo test --workspace
 
 .PHONY: check
-check: fmt clippy rustdoc deny demo ## Run every check that CI runs, besides the tests
+check: fmt clippy rustdoc deny check-infra demo ## Run every check that CI runs, besides the tests
 
 .PHONY: setup
 setup: .venv/ready ## Install the tools into .venv and build everything
 	@cargo build --workspace --bins
 
 # Installed aside and put in place when complete: an interrupted set-up is not mistaken for a finished one.
+define install
+	@echo "Installing $(2) into $(@D) (once, about $(3) MB)"
+	@rm -rf $(@D)
+	@python3 -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
+		-r $(1) || { rm -rf $(@D); \
+		echo "error: $(2) could not be installed; see above. Is the network reachable?" >&2; exit 1; }
+	@touch $@
+endef
+
 .venv/ready: requirements.txt
 	@command -v cargo >/dev/null || { echo "error: there is no cargo; install Rust with rustup, then try again" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "error: there is no C compiler (cc); install gcc or clang, then try again" >&2; exit 1; }
 	@python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 9))' 2>/dev/null || \
 		{ echo "error: Python 3.9 or newer with venv is needed (Debian: apt-get install python3-venv)" >&2; exit 1; }
-	@echo "Installing the tools into .venv (once, about 60 MB)"
-	@rm -rf .venv
-	@python3 -m venv .venv
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
-		-r requirements.txt || { rm -rf .venv; \
-		echo "error: the tools could not be installed; see above. Is the network reachable?" >&2; exit 1; }
-	@touch .venv/ready
+	$(call install,requirements.txt,the tools,60)
+
+.venv-infra/ready: infra/requirements.txt | python-for-infra
+	$(call install,infra/requirements.txt,the tools of the infrastructure,730)
+
+.venv-checkov/ready: infra/checkov.txt | python-for-infra
+	$(call install,infra/checkov.txt,checkov,300)
+
+.PHONY: python-for-infra
+python-for-infra:
+	@python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
+		{ echo "error: sam needs Python 3.10 or newer with venv (Debian: apt-get install python3-venv)" >&2; exit 1; }
+
+# Nothing of it asks AWS: no credentials, no region, no profile of this machine. Fast checks first.
+INFRA := env -u AWS_PROFILE AWS_DEFAULT_REGION=us-east-1 PATH="$(CURDIR)/.venv-infra/bin:$(CURDIR)/.venv/bin:$$PATH"
+
+.PHONY: check-infra
+check-infra: lint-infra package ## Check the templates, and the packages that they deploy, without a cloud
+
+.PHONY: lint-infra
+lint-infra: .venv-infra/ready .venv-checkov/ready
+	@$(INFRA) cfn-lint $(TEMPLATES)
+	@$(INFRA) sam validate --lint
+	@.venv-checkov/bin/checkov --config-file infra/checkov.yaml $(addprefix --file ,$(TEMPLATES))
+	@$(INFRA) python -m pytest infra/tests --ignore infra/tests/test_packages.py
+
+.PHONY: package
+package: .venv/ready .venv-infra/ready ## Build every function for Lambda, measure it and start it
+	@$(INFRA) sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+	@$(INFRA) ARCHITECTURE=$(ARCHITECTURE) python -m pytest infra/tests/test_packages.py
 
 .PHONY: fmt
 fmt:
@@ -64,10 +103,12 @@ target/tools/bin/cargo-deny:
 	cargo install cargo-deny --locked --quiet --version 0.20.2 --root target/tools
 
 .PHONY: lock
-lock: ## Renew requirements.txt from requirements.in (needs uv)
+lock: ## Renew the lock files of the tools (needs uv)
 	uv pip compile --quiet --universal --python-version 3.9 --generate-hashes --no-header \
 		--no-emit-package ziglang --no-emit-package fasteners --no-emit-package platformdirs --no-emit-package psutil \
 		requirements.in -o requirements.txt
+	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header infra/requirements.in -o infra/requirements.txt
+	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header infra/checkov.in -o infra/checkov.txt
 
 .PHONY: schemas
 schemas: setup ## Renew the JSON Schemas of the event types in docs/events
@@ -91,4 +132,4 @@ chaos: setup ## Kill, restart and cut everything under load; check that nothing 
 
 .PHONY: clean
 clean: ## Remove everything that was built, installed or stored here, the dev database too
-	rm -rf target .venv .dev
+	rm -rf target .venv .venv-infra .venv-checkov .aws-sam .dev
