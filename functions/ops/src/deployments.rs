@@ -6,7 +6,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use shared::db::{DbError, Session};
+use shared::{
+    db::{DbError, Session},
+    executions::SMOKE_TEST,
+};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -15,9 +18,6 @@ use crate::{
     change::{refused, text},
     page::Paging,
 };
-
-/// The type of the events that a smoke test sends. No other execution is ever deleted.
-pub const SMOKE_TEST: &str = "solo.smoke_test";
 
 const LONGEST_RELEASE: usize = 200;
 const LONGEST_DETAIL: usize = 4_000;

@@ -22,7 +22,7 @@ pub use alerts::{Alert, AlertState, Alerts, Silence};
 pub use audit::{AuditEntry, AuditFilter, AuditPage};
 pub use change::{By, Changed, Changes, MOST, NEEDS_NO_CONFIRMATION, Others, Skipped};
 pub use dead::{DeadFilter, DeadLetters};
-pub use deployments::{Deployment, DeploymentKind, DeploymentOutcome, DeploymentPage, NewDeployment, SMOKE_TEST};
+pub use deployments::{Deployment, DeploymentKind, DeploymentOutcome, DeploymentPage, NewDeployment};
 pub use executions::{Attempt, ExecutionDetail, ExecutionFilter, ExecutionSummary, Page, PageToken};
 pub use operation::{Answer, Cursor, Operation, Outcome, Request, VERSION};
 pub use outbox::{EffectDetail, EffectFilter, EffectPage, EffectSummary, RetryEffects};

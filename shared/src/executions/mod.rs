@@ -36,6 +36,10 @@ const FLUSH: &str = "SELECT pg_logical_emit_message(true, 'solo-os', '')";
 /// The statements of a delivery that goes well. Prepared when a connection opens, so that no event waits for it.
 pub const WARM: &[&str] = &[CLAIM, FINISH];
 
+/// The type of the event that a deployment's smoke test sends. No handler takes it, and the test removes it: no other
+/// execution can be deleted by request.
+pub const SMOKE_TEST: &str = "solo.smoke_test";
+
 /// The longest error text that is kept, in bytes.
 const LONGEST_ERROR: usize = 2_000;
 /// How often a claim that met the very first insert of its key asks again.

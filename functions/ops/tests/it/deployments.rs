@@ -1,13 +1,11 @@
 //! Deployments on record, and the removal of what a smoke test left.
 
 use jiff::{Timestamp, ToSpan as _};
-use ops::{
-    Deployment, DeploymentKind, DeploymentOutcome, DeploymentPage, NewDeployment, Operation, Outcome, SMOKE_TEST,
-};
+use ops::{Deployment, DeploymentKind, DeploymentOutcome, DeploymentPage, NewDeployment, Operation, Outcome};
 use shared::{
     clock,
     events::Envelope,
-    executions::{self, Claim, Failure, Settled},
+    executions::{self, Claim, Failure, SMOKE_TEST, Settled},
     retry::RetryPolicy,
 };
 use uuid::Uuid;
