@@ -13,3 +13,8 @@ pub async fn admin_config() -> SdkConfig {
     let credentials = Credentials::new(id, secret, None, None, "testkit");
     config.into_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build()
 }
+
+/// Whether the emulator holds the environment's credentials to the permissions of a role.
+pub fn permissions_are_enforced() -> bool {
+    Env::of_process().optional("TESTKIT_ADMIN_ACCESS_KEY_ID").is_some()
+}

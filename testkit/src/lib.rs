@@ -17,7 +17,7 @@ pub mod scripted;
 mod secrets;
 mod wire;
 
-pub use admin::admin_config;
+pub use admin::{admin_config, permissions_are_enforced};
 pub use captured::Captured;
 pub use database::TestDatabase;
 pub use proxy::Proxy;
