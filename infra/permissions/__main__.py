@@ -67,21 +67,19 @@ def examine(role, known, tests, directory):
     output = directory / f"{role.crate}.tests.log"
     with Emulator(role, directory, os.environ["SOLO_TEST_PYTHON"]) as emulator, open(output, "w") as log:
         environment = os.environ | emulator.environment() | {"RUST_BACKTRACE": "0"}
-        passed = [
-            subprocess.run(program, cwd=where, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False).returncode == 0
-            for where, program in tests
-        ]
+        run = {"env": environment, "stdout": log, "stderr": subprocess.STDOUT, "check": False}
+        passed = [subprocess.run(program, cwd=where, **run).returncode == 0 for where, program in tests]
         calls = emulator.calls()
     show(role, calls, time.monotonic() - began)
     found = list(faults(role, calls, known))
     if not all(passed):
         print(output.read_text()[-6_000:])
-        found.append(f"the tests of {role.function} fail under its role; see {output.relative_to(ROOT)}")
+        found.append(f"the tests of {role.function} fail under its role; see {output}")
     return found
 
 
 def show(role, calls, seconds):
-    print(f"\n{role.function}: {len(calls)} calls in {seconds:.0f} s")
+    print(f"\n{role.function}: {len(calls)} calls in {seconds:.0f} s", flush=True)
     for entry, count in rows(role, calls):
         unused = "Lambda" if (entry.action, entry.resource) in role.of_lambda else "-"
         print(f"{count or unused:>6}  {entry.action:32} {entry.resource} ({entry.policy})")

@@ -1,8 +1,8 @@
 """What the templates' resources are called in the tests.
 
 A role of the template speaks of `!GetAtt Inbox.Arn`; a test makes an inbox of its own, whose name ends in `-inbox`
-(`testkit/src/queues.rs`, `testkit/src/secrets.rs`). Here one becomes the pattern of the other, narrow enough that a policy for one kind of
-thing covers no other kind.
+(`testkit/src/queues.rs`, `testkit/src/secrets.rs`). Here one becomes the pattern of the other, narrow enough that a policy
+for one kind of thing covers no other kind.
 """
 
 import re

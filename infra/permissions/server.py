@@ -10,6 +10,7 @@ moto asks a role's policies once it is told to (`/moto-api/reset-auth`). What di
 - Patterns. `.` is any character to moto, and `?` none.
 - An object that is not there. Who may not list the bucket is not told so: `GetObject` is refused
   (docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, "Permissions").
+- CodeDeploy's hooks, which moto does not know.
 - Signatures. moto puts a form together anew before it looks at its signature, and refuses good ones of SNS. None is looked at:
   who calls is known by the key.
 
@@ -24,6 +25,7 @@ import threading
 from urllib.parse import unquote, urlsplit
 
 import moto.sqs.models
+from moto.codedeploy.responses import CodeDeployResponse
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.iam.access_control import AssumedRoleAccessKey, IAMPolicy, IAMRequestBase
 from moto.s3.models import s3_backends
@@ -121,6 +123,13 @@ def enforce(watch):
     IAMRequestBase.check_action_permitted = with_its_policies
 
 
+def know_hooks():
+    def take(self):
+        return json.dumps({"lifecycleEventHookExecutionId": self._get_param("lifecycleEventHookExecutionId")})
+
+    CodeDeployResponse.put_lifecycle_event_hook_execution_status = take
+
+
 def end_with_parent():
     sys.stdin.read()
     os._exit(0)
@@ -129,6 +138,7 @@ def end_with_parent():
 if __name__ == "__main__":
     port, calls, context = sys.argv[1:]
     enforce(Watch(calls, json.loads(context)))
+    know_hooks()
     # It counts the whole queue several times for each message that is handed out.
     moto.sqs.models.SQSBackend.is_message_valid_based_on_retention_period = lambda *_: True
     threading.Thread(target=end_with_parent, daemon=True).start()

@@ -32,10 +32,16 @@ def statements():
 
 
 @pytest.fixture
-def emulator(tmp_path):
-    """Starts emulators for roles; they end with the test."""
+def python():
+    """The one that moto is installed for."""
     python = os.environ.get("SOLO_TEST_PYTHON") or ROOT / ".venv" / "bin" / "python"
     assert shutil.which(python), "moto is in .venv: run `make setup` first"
+    return python
+
+
+@pytest.fixture
+def emulator(tmp_path, python):
+    """Starts emulators for roles; they end with the test."""
     started = []
 
     def start(stage, function):

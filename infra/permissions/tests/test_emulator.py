@@ -117,6 +117,14 @@ def test_a_function_is_told_from_the_others(stage, emulator):
     assert resources == [f"{arn}:3", f"{arn}:3", arn, f"{arn}-other:3", arn]
 
 
+def test_codedeploy_hears_of_a_hook_from_who_may_tell_it(stage, emulator):
+    for function, wanted in ("Smoke", None), ("Ops", "AccessDenied"):
+        running = emulator(stage, function)
+        report = running.client("codedeploy", running.of_role).put_lifecycle_event_hook_execution_status
+        said = {"deploymentId": "d-1", "lifecycleEventHookExecutionId": "a", "status": "Succeeded"}
+        assert refused(report, **said) == wanted
+
+
 def test_the_network_is_lambda_s_and_not_the_function_s(stage, emulator):
     running = emulator(stage, "Health")
     assert refused(running.client("ec2", running.of_role).describe_subnets) is not None
