@@ -70,7 +70,7 @@ python-for-infra:
 INFRA := env -u AWS_PROFILE AWS_DEFAULT_REGION=us-east-1 PATH="$(CURDIR)/.venv-infra/bin:$(CURDIR)/.venv/bin:$$PATH"
 
 .PHONY: check-infra
-check-infra: lint-infra package ## Check the templates, and the packages that they deploy, without a cloud
+check-infra: lint-infra permissions package ## Check the templates, and the packages that they deploy, without a cloud
 
 .PHONY: lint-infra
 lint-infra: .venv-infra/ready .venv-checkov/ready
@@ -78,6 +78,12 @@ lint-infra: .venv-infra/ready .venv-checkov/ready
 	@$(INFRA) sam validate --lint
 	@.venv-checkov/bin/checkov --config-file infra/checkov.yaml $(addprefix --file ,$(TEMPLATES))
 	@$(INFRA) python -m pytest infra/tests --ignore infra/tests/test_packages.py
+
+# The tests of the tool first: they plant faults in the roles. Then the functions' own tests, each under its role.
+.PHONY: permissions
+permissions: setup .venv-infra/ready ## Run each function's tests under its role: enough, and no more
+	@$(INFRA) python -m pytest infra/permissions
+	@$(SOLO) test-stack -- env PYTHONPATH=infra:infra/tests .venv-infra/bin/python -m permissions
 
 .PHONY: package
 package: .venv/ready .venv-infra/ready ## Build every function for Lambda, measure it and start it

@@ -25,16 +25,20 @@ pub struct Services {
 impl Services {
     /// Nothing is called yet.
     pub async fn from_env(queues: &QueueConfig) -> Self {
-        let config = sdk_config().await;
+        Self::of(&sdk_config().await, queues)
+    }
+
+    /// As [`Services::from_env`], with a configuration of the caller's.
+    pub fn of(config: &SdkConfig, queues: &QueueConfig) -> Self {
         let inbox = Inbox::new(
-            Arc::new(Sqs::new(&config, queues.inbox_url.clone())),
-            Arc::new(S3::new(&config, queues.assets_bucket.clone())),
+            Arc::new(Sqs::new(config, queues.inbox_url.clone())),
+            Arc::new(S3::new(config, queues.assets_bucket.clone())),
         );
         Self {
-            secrets: Arc::new(SecretsManager::new(&config)),
+            secrets: Arc::new(SecretsManager::new(config)),
             inbox,
-            inbox_dead: Arc::new(Sqs::new(&config, queues.inbox_dead_url.clone())),
-            outbound: Arc::new(Sqs::new(&config, queues.outbound_url.clone())),
+            inbox_dead: Arc::new(Sqs::new(config, queues.inbox_dead_url.clone())),
+            outbound: Arc::new(Sqs::new(config, queues.outbound_url.clone())),
         }
     }
 }

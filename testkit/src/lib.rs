@@ -1,9 +1,13 @@
 //! What the tests share: a fresh database each, secrets in the emulator, a proxy that counts and breaks connections,
 //! published schemas.
 //!
+//! What a test sets up or looks at in AWS, it does as the [administrator](admin_config); what a function does, as whoever
+//! the environment says. `make permissions` runs the same tests with that being the function's own role.
+//!
 //! The servers are real and come from `solo test-stack` (`make test`). Only tests depend on this crate.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
+mod admin;
 mod captured;
 mod database;
 mod proxy;
@@ -13,12 +17,13 @@ pub mod scripted;
 mod secrets;
 mod wire;
 
+pub use admin::{admin_config, permissions_are_enforced};
 pub use captured::Captured;
 pub use database::TestDatabase;
 pub use proxy::Proxy;
 pub use queues::{Received, TestQueues};
 pub use schema::Schema;
-pub use secrets::{AppSecret, TestSecrets, random_bytes};
+pub use secrets::{AppSecret, Kind, TestSecrets, random_bytes};
 
 use shared::config::Env;
 

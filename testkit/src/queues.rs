@@ -1,9 +1,13 @@
 //! Queues and a bucket in the emulator, new ones for each test.
+//!
+//! Their names end in what they are, so that `infra/permissions` can tell an inbox from the other queues.
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use shared::config::QueueConfig;
 use uuid::Uuid;
+
+use crate::admin_config;
 
 pub struct TestQueues {
     sqs: aws_sdk_sqs::Client,
@@ -22,15 +26,15 @@ pub struct Received {
 
 impl TestQueues {
     pub async fn create() -> Self {
-        let config = shared::aws::sdk_config().await;
+        let config = admin_config().await;
         let sqs = aws_sdk_sqs::Client::new(&config);
         let s3 = s3(&config);
         let unique = Uuid::new_v4().simple().to_string();
-        let bucket = format!("test-{unique}");
+        let bucket = format!("test-{unique}-assets");
         s3.create_bucket().bucket(&bucket).send().await.unwrap();
         let mut urls = Vec::new();
         for name in ["inbox", "inbox-dead", "outbound"] {
-            let made = sqs.create_queue().queue_name(format!("{name}-{unique}")).send().await.unwrap();
+            let made = sqs.create_queue().queue_name(format!("test-{unique}-{name}")).send().await.unwrap();
             urls.push(made.queue_url.unwrap());
         }
         let [inbox_url, inbox_dead_url, outbound_url] = urls.try_into().unwrap();

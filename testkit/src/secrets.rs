@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use aws_config::BehaviorVersion;
 use aws_sdk_secretsmanager::Client;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -11,6 +10,8 @@ use shared::{
     secrets::webhook_secret,
 };
 use uuid::Uuid;
+
+use crate::{admin_config, variable};
 
 /// What an app's secret holds in a test.
 #[derive(Clone)]
@@ -52,15 +53,48 @@ pub fn random_bytes() -> [u8; 24] {
     bytes
 }
 
+/// What a secret is for. Its name begins with it, so that `infra/permissions` can tell one from the other.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    App,
+    MasterLogin,
+    AppLogin,
+    ReaderLogin,
+}
+
+impl Kind {
+    /// A name that a secret of this kind may have.
+    pub fn name(self, rest: &str) -> String {
+        let kind = match self {
+            Self::App => "app",
+            Self::MasterLogin => "master-login",
+            Self::AppLogin => "app-login",
+            Self::ReaderLogin => "reader-login",
+        };
+        format!("solo-os/test/{kind}/{rest}")
+    }
+}
+
 pub struct TestSecrets {
     client: Client,
     pub id: String,
 }
 
 impl TestSecrets {
+    /// The app's.
     pub async fn create(value: &Value) -> Self {
-        let client = Client::new(&aws_config::load_defaults(BehaviorVersion::latest()).await);
-        let id = format!("solo-os/test/{}", Uuid::new_v4());
+        Self::of(Kind::App, value).await
+    }
+
+    /// The login that the functions have in the cloud.
+    pub async fn app_login() -> Self {
+        let password = variable("SOLO_TEST_APP_PASSWORD");
+        Self::of(Kind::AppLogin, &json!({"username": "solo_app", "password": password})).await
+    }
+
+    pub async fn of(kind: Kind, value: &Value) -> Self {
+        let client = Client::new(&admin_config().await);
+        let id = kind.name(&Uuid::new_v4().to_string());
         client.create_secret().name(&id).secret_string(value.to_string()).send().await.unwrap();
         Self { client, id }
     }

@@ -32,6 +32,7 @@ pub use source::{Changing, Source, SourceError, SqsSource};
 
 use std::{sync::Arc, time::Duration};
 
+use aws_config::SdkConfig;
 use shared::{
     aws, clock,
     queue::{Queue, Sqs},
@@ -57,12 +58,16 @@ pub struct Services {
 impl Services {
     /// Nothing is called yet.
     pub async fn from_env(config: &Config) -> Self {
-        let sdk = aws::sdk_config().await;
+        Self::of(&aws::sdk_config().await, config)
+    }
+
+    /// As [`Services::from_env`], with a configuration of the caller's.
+    pub fn of(sdk: &SdkConfig, config: &Config) -> Self {
         Self {
-            secrets: Arc::new(SecretsManager::new(&sdk)),
-            inbox: Arc::new(Sqs::new(&sdk, config.inbox_url.clone())),
-            source: Arc::new(SqsSource::new(&sdk, config.outbound_url.clone())),
-            topic: config.alerts_topic.clone().map(|arn| Topic::new(&sdk, arn)),
+            secrets: Arc::new(SecretsManager::new(sdk)),
+            inbox: Arc::new(Sqs::new(sdk, config.inbox_url.clone())),
+            source: Arc::new(SqsSource::new(sdk, config.outbound_url.clone())),
+            topic: config.alerts_topic.clone().map(|arn| Topic::new(sdk, arn)),
             lookup: Arc::new(System),
         }
     }

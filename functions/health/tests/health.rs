@@ -19,6 +19,10 @@ use tokio::{net::TcpListener, time::Instant};
 use tower::ServiceExt as _;
 
 async fn environment(database: &DatabaseUrl, secrets: &TestSecrets) -> Router {
+    environment_with(database, secrets, None).await
+}
+
+async fn environment_with(database: &DatabaseUrl, secrets: &TestSecrets, login: Option<&TestSecrets>) -> Router {
     let env = Env::of(&[
         ("DATABASE_URL", &database.to_string()),
         ("APP_SECRET_ID", &secrets.id),
@@ -29,6 +33,7 @@ async fn environment(database: &DatabaseUrl, secrets: &TestSecrets) -> Router {
     ]);
     let mut config = Config::load(&env).unwrap();
     config.database.url = database.clone();
+    config.database.secret_id = login.map(|login| login.id.clone());
     let environment = Environment::new(config, Arc::new(SecretsManager::from_env().await)).unwrap();
     layered(router(Arc::new(environment)))
 }
@@ -57,6 +62,16 @@ async fn healthy_and_with_details_only_for_the_token() {
     let (_, body) = get(&environment, "/health", Some(secret.health_token.expose_secret())).await;
     assert_eq!(body["dependencies"]["database"]["status"], "ok");
     assert!(body["version"].is_string() && body["uptime_seconds"].is_u64());
+}
+
+/// As in the cloud, where no URL has a password.
+#[tokio::test]
+async fn the_login_to_the_database_comes_from_its_secret() {
+    let (database, login) = (TestDatabase::new().await, TestSecrets::app_login().await);
+    let secrets = TestSecrets::create(&AppSecret::random().json()).await;
+    let nobody = database.app_url().with_user("nobody", None);
+    let environment = environment_with(&nobody, &secrets, Some(&login)).await;
+    assert_eq!(get(&environment, "/health/ready", None).await.0, 200);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use shared::{
     migrations,
     secrets::{Fetching, SecretSource, SecretsManager},
 };
-use testkit::{TestDatabase, TestSecrets};
+use testkit::{Kind, TestDatabase, TestSecrets};
 use tokio::{
     net::TcpListener,
     time::{Instant, sleep},
@@ -98,7 +98,8 @@ impl World {
     async fn of(database: TestDatabase) -> Self {
         let url = database.admin_url();
         let password = url.password.as_ref().map(|password| password.expose_secret().to_owned());
-        let master = TestSecrets::create(&json!({"username": url.user, "password": password})).await;
+        let login = json!({"username": url.user, "password": password});
+        let master = TestSecrets::of(Kind::MasterLogin, &login).await;
         Self { database, master }
     }
 
@@ -183,13 +184,15 @@ async fn what_keeps_it_from_migrating_is_answered_without_a_secret() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closed = format!("postgres://me:s3cret@{}/solo?sslmode=disable", listener.local_addr().unwrap());
     drop(listener);
-    let not_json = TestSecrets::create(&json!("s3cret, but not as it should be")).await;
-    let other = TestSecrets::create(&json!({"username": "solo_owner", "password": "s3cret"})).await;
+    let not_json = TestSecrets::of(Kind::AppLogin, &json!("s3cret, but not as it should be")).await;
+    let other = json!({"username": "solo_owner", "password": "s3cret"});
+    let other = TestSecrets::of(Kind::ReaderLogin, &other).await;
+    let missing = Kind::AppLogin.name("none/such");
     let cases: [(&[(&str, &str)], &str); 6] = [
         (&[], "MASTER_DATABASE_URL is not set"),
         (&[("MASTER_DATABASE_URL", "s3cret")], "MASTER_DATABASE_URL"),
         (&[("MASTER_DATABASE_URL", &closed)], "refused the connection"),
-        (&[("MASTER_DATABASE_URL", &closed), ("APP_LOGIN_SECRET_ID", "none/such")], "none/such"),
+        (&[("MASTER_DATABASE_URL", &closed), ("APP_LOGIN_SECRET_ID", &missing)], "none/such"),
         (&[("MASTER_DATABASE_URL", &closed), ("APP_LOGIN_SECRET_ID", &not_json.id)], "username and a password"),
         (&[("MASTER_DATABASE_URL", &closed), ("READER_LOGIN_SECRET_ID", &other.id)], "another user than solo_reader"),
     ];
@@ -287,10 +290,11 @@ async fn an_answer_that_does_not_arrive_is_sent_again_and_then_fails_loudly() {
 
 #[tokio::test]
 async fn an_answer_has_at_most_4096_bytes() {
-    let long = format!("postgres://me@127.0.0.1/\"žluťoučký kůň\"{}", "\"ž\\\n".repeat(3_000));
+    let long = Kind::AppLogin.name(&format!("\"žluťoučký kůň\"{}", "\"ž\\\n".repeat(3_000)));
     for id in [String::new(), "x".repeat(2_000)] {
         let bucket = Bucket::start(&[]).await;
-        let variables = [("MASTER_DATABASE_URL", "postgres://me@127.0.0.1:1/solo"), ("APP_LOGIN_SECRET_ID", &long)];
+        let variables =
+            [("MASTER_DATABASE_URL", "postgres://me@127.0.0.1:1/solo"), ("APP_LOGIN_SECRET_ID", long.as_str())];
         let given = json!({"PhysicalResourceId": id});
         resource(&variables).await.handle(bucket.request("Create", &given), 0).await.unwrap();
         let body = &bucket.bodies()[0];
@@ -309,7 +313,7 @@ async fn a_login_that_was_rotated_takes_effect_by_migrating_again() {
     let world = World::of(TestDatabase::new().await).await;
     let login = |password: &str| json!({"username": "solo_reader", "password": password});
     let (old, new) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
-    let secret = TestSecrets::create(&login(&old)).await;
+    let secret = TestSecrets::of(Kind::ReaderLogin, &login(&old)).await;
     let resource = world.resource_with(&[("READER_LOGIN_SECRET_ID", &secret.id)]).await;
     let enters = async |password: &str| {
         let url: DatabaseUrl = world.database.admin_url().with_user("solo_reader", Some(SecretString::from(password)));

@@ -5,7 +5,7 @@ use shared::{
     clock,
     providers::{self, About},
 };
-use testkit::{AppSecret, TestDatabase, TestQueues, TestSecrets, variable};
+use testkit::{AppSecret, TestDatabase, TestQueues, TestSecrets};
 use uuid::Uuid;
 
 pub struct World {
@@ -19,11 +19,10 @@ pub struct World {
 impl World {
     pub async fn new() -> Self {
         let secret = AppSecret::random();
-        let login = json!({"username": "solo_app", "password": variable("SOLO_TEST_APP_PASSWORD")});
         Self {
             database: TestDatabase::new().await,
             app_secret: TestSecrets::create(&secret.json()).await,
-            login: TestSecrets::create(&login).await,
+            login: TestSecrets::app_login().await,
             queues: TestQueues::create().await,
             secret,
         }

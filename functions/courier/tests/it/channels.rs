@@ -5,7 +5,8 @@ use std::sync::Arc;
 use aws_sdk_sqs::types::QueueAttributeName::QueueArn;
 use courier::System;
 use serde_json::{Value, json};
-use shared::{aws, clock};
+use shared::clock;
+use testkit::admin_config;
 
 use crate::{
     server::{Reply, Server},
@@ -47,9 +48,9 @@ async fn a_channel_that_is_not_there_says_what_to_add() {
 #[tokio::test]
 async fn an_e_mail_goes_to_the_topic() {
     let world = World::new(json!({})).await;
-    let sdk = aws::sdk_config().await;
+    let sdk = admin_config().await;
     let (sns, sqs) = (aws_sdk_sns::Client::new(&sdk), aws_sdk_sqs::Client::new(&sdk));
-    let name = format!("alerts-{}", clock::new_id());
+    let name = format!("test-{}-alerts-topic", clock::new_id());
     let topic = sns.create_topic().name(&name).send().await.unwrap().topic_arn.unwrap();
     let mailbox = sqs.create_queue().queue_name(&name).send().await.unwrap().queue_url.unwrap();
     let arn = sqs.get_queue_attributes().queue_url(&mailbox).attribute_names(QueueArn).send().await.unwrap();
@@ -78,9 +79,16 @@ async fn an_alarm_arrives_at_the_critical_channel() {
     let world = World::new(json!({"OPS_URL": url})).await;
     let toml = "[alerts]\ncritical = ['ops']\n[channels.ops]\nkind = 'webhook'\nsecret = 'OPS_URL'";
     let courier = world.courier(toml).await;
-    let sdk = aws::sdk_config().await;
+    let sdk = admin_config().await;
     let (sns, sqs) = (aws_sdk_sns::Client::new(&sdk), aws_sdk_sqs::Client::new(&sdk));
-    let topic = sns.create_topic().name(format!("alarms-{}", clock::new_id())).send().await.unwrap().topic_arn.unwrap();
+    let topic = sns
+        .create_topic()
+        .name(format!("test-{}-alarms-topic", clock::new_id()))
+        .send()
+        .await
+        .unwrap()
+        .topic_arn
+        .unwrap();
     let queue = sqs.get_queue_attributes().queue_url(&world.queues.config.outbound_url).attribute_names(QueueArn);
     let arn = queue.send().await.unwrap().attributes.unwrap()[&QueueArn].clone();
     sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(arn).send().await.unwrap();

@@ -24,7 +24,7 @@ use shared::{
     queue::{Queue, Sending, Sqs},
     secrets::SecretsManager,
 };
-use testkit::{Received, TestQueues, TestSecrets};
+use testkit::{Received, TestQueues, TestSecrets, admin_config};
 
 /// Enough for a whole batch.
 pub const TIME: Duration = Duration::from_mins(1);
@@ -87,7 +87,7 @@ impl World {
     pub async fn new(secrets: Value) -> Self {
         let queues = TestQueues::create().await;
         let sdk = aws::sdk_config().await;
-        let missing = Sqs::new(&sdk, format!("{}-missing", queues.config.inbox_url));
+        let missing = Sqs::new(&sdk, queues.config.inbox_url.replace("/test-", "/test-missing-"));
         let working = Sqs::new(&sdk, queues.config.inbox_url.clone());
         let inbox = Arc::new(Inbox { working, missing, out: AtomicBool::new(false) });
         Self { secrets: TestSecrets::create(&secrets).await, queues, inbox }
@@ -119,7 +119,7 @@ impl World {
 
     /// Puts the messages on the queue, and takes them off again.
     pub async fn queued(&self, messages: &[Outbound]) -> Vec<Received> {
-        let queue = Sqs::new(&aws::sdk_config().await, self.queues.config.outbound_url.clone());
+        let queue = Sqs::new(&admin_config().await, self.queues.config.outbound_url.clone());
         for message in messages {
             queue.send(outbox::encode(message).unwrap()).await.unwrap();
         }

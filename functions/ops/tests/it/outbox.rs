@@ -43,7 +43,8 @@ async fn a_dead_effect_goes_out_again_under_the_same_key() {
     assert_eq!(changes.alerts_resolved, ["outbox_dead:api.example.com"]);
     assert_eq!((world.open_alerts().await, world.wakes().await, world.audited("retry_effects").await), (0, 1, 1));
 
-    let services = shared::aws::Services::from_env(&world.queues.config).await;
+    // The worker's part.
+    let services = shared::aws::Services::of(&testkit::admin_config().await, &world.queues.config);
     let mut session = world.runner.session().await.unwrap();
     let relayed = outbox::relay(&mut session, &*services.outbound, 10).await.unwrap();
     assert_eq!(relayed, Relayed { sent: 1, given_up: 0 });

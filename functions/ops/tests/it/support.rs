@@ -12,7 +12,7 @@ use shared::{
     inbox::{self, Message},
     retry::RetryPolicy,
 };
-use testkit::{TestDatabase, TestQueues};
+use testkit::{TestDatabase, TestQueues, TestSecrets};
 use uuid::Uuid;
 
 pub struct World {
@@ -111,9 +111,11 @@ impl World {
     }
 }
 
+/// It logs in with a secret, as in the cloud, where no URL has a password.
 async fn environment(database: &TestDatabase, queues: &TestQueues) -> Environment {
     let services = Services::from_env(&queues.config).await;
-    let database = Database::new(database.app_url(), Credentials::Url, &[]).unwrap();
+    let login = Credentials::new(Some(TestSecrets::app_login().await.id), &services.secrets);
+    let database = Database::new(database.app_url().with_user("nobody", None), login, &[]).unwrap();
     Environment { database, inbox: services.inbox }
 }
 

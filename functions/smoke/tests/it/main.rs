@@ -5,4 +5,5 @@ mod clients;
 mod codedeploy;
 mod faults;
 mod passes;
+mod permissions;
 mod stage;

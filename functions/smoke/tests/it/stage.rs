@@ -1,4 +1,5 @@
-//! A stage: the functions themselves, in this process, behind the trait that Lambda is behind.
+//! A stage: the functions themselves, in this process, behind the trait that Lambda is behind. They are the administrator to
+//! AWS: the role is the hook's own.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -16,10 +17,10 @@ use shared::{
     secrets::SecretsManager,
 };
 use smoke::{Hook, Invoke, InvokeError, Invoking};
-use testkit::{AppSecret, TestDatabase, TestQueues, TestSecrets};
+use testkit::{AppSecret, TestDatabase, TestQueues, TestSecrets, admin_config};
 use tower::ServiceExt as _;
 
-use crate::codedeploy::Server;
+use crate::{codedeploy::Server, permissions};
 
 pub const DEPLOYMENT: &str = "d-ABCDEF123";
 
@@ -41,7 +42,11 @@ impl Invoke for Versions {
     fn invoke<'a>(&'a self, version: &'a str, event: Value) -> Invoking<'a> {
         // Through its wire form.
         let event = serde_json::from_str(&event.to_string()).unwrap();
-        (self.0[version])(event)
+        let answer = (self.0[version])(event);
+        Box::pin(async move {
+            permissions::of_invoking(version).await;
+            answer.await
+        })
     }
 }
 
@@ -70,21 +75,21 @@ impl Stage {
 
     pub async fn webhooks(&self, database: &DatabaseUrl) -> Function {
         let config = self.config(database);
-        let services = Services::from_env(&config.queues).await;
+        let services = Services::of(&admin_config().await, &config.queues);
         let environment = webhooks::Environment::new(config, services, app::handlers()).unwrap();
         environment.warm_up().await.unwrap();
         routed(webhooks::router(Arc::new(environment)))
     }
 
     pub async fn health(&self, database: &DatabaseUrl) -> Function {
-        let secrets = Arc::new(SecretsManager::from_env().await);
+        let secrets = Arc::new(SecretsManager::new(&admin_config().await));
         let environment = health::Environment::new(self.config(database), secrets).unwrap();
         routed(health::router(Arc::new(environment)))
     }
 
     async fn worker(&self, database: &DatabaseUrl) -> Function {
         let config = self.config(database);
-        let services = Services::from_env(&config.queues).await;
+        let services = Services::of(&admin_config().await, &config.queues);
         let settings = worker::Settings { connections: 1 };
         let worker = Arc::new(worker::Worker::new(config, &settings, services, app::handlers()).unwrap());
         function(move |event| {
@@ -95,7 +100,7 @@ impl Stage {
 
     async fn courier(&self) -> Function {
         let config = courier::Config::load(&Env::of(&pairs(&self.variables()))).unwrap();
-        let services = courier::Services::from_env(&config).await;
+        let services = courier::Services::of(&admin_config().await, &config);
         let courier = Arc::new(courier::Courier::new(config, services).unwrap());
         function(move |event| {
             let courier = Arc::clone(&courier);
@@ -107,7 +112,7 @@ impl Stage {
     }
 
     async fn ops(&self, database: &DatabaseUrl) -> Function {
-        let services = Services::from_env(&self.queues.config).await;
+        let services = Services::of(&admin_config().await, &self.queues.config);
         let database = Database::new(database.clone(), Credentials::Url, &[]).unwrap();
         let environment = Arc::new(ops::Environment { database, inbox: services.inbox });
         function(move |event| {
@@ -174,7 +179,7 @@ pub fn event() -> Value {
 }
 
 fn arn(name: &str) -> String {
-    format!("arn:aws:lambda:us-east-1:123456789012:function:solo-os-test-{name}:7")
+    format!("arn:aws:lambda:us-east-1:123456789012:function:the-stack-{name}:7")
 }
 
 fn pairs<'a>(variables: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {

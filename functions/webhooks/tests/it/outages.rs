@@ -7,7 +7,7 @@ use shared::{
     config::{Config, Mode},
     inbox::{Message, decode},
 };
-use testkit::Proxy;
+use testkit::{Proxy, TestSecrets};
 
 use crate::support::{World, first_party, invoice_paid, send, stripe_signed, within};
 
@@ -124,6 +124,16 @@ async fn a_server_that_falls_silent_does_not_hold_the_invocation() {
     send(&environment, request).await.expect(202, "queued");
     assert!(asked.elapsed() < std::time::Duration::from_millis(5_500), "{:?}", asked.elapsed());
     proxy.set_silent(false);
+    send(&environment, world.stripe(&invoice_paid())).await.expect(200, "ok");
+}
+
+/// As in the cloud, where no URL has a password.
+#[tokio::test]
+async fn the_login_to_the_database_comes_from_its_secret() {
+    let (world, login) = (World::new().await, TestSecrets::app_login().await);
+    let nobody = world.database.app_url().with_user("nobody", None);
+    let with_secret = |config: &mut Config| config.database.secret_id = Some(login.id.clone());
+    let environment = world.environment_with(&nobody, with_secret).await;
     send(&environment, world.stripe(&invoice_paid())).await.expect(200, "ok");
 }
 

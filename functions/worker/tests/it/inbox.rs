@@ -1,8 +1,11 @@
 //! Batches of the inbox.
 
 use serde_json::json;
-use shared::inbox::{Inbox, Message, decode, encode};
-use testkit::Proxy;
+use shared::{
+    aws::Services,
+    inbox::{Inbox, Message, decode, encode},
+};
+use testkit::{Proxy, TestSecrets, admin_config};
 
 use crate::support::{World, batch, event, queued, received, soon};
 
@@ -17,6 +20,16 @@ async fn queued_events_are_run_once_however_often_they_come() {
     assert_eq!(world.statuses().await, "completed 1");
     assert_eq!(world.database.count("SELECT count(*) FROM effects").await, 1);
     assert_eq!(world.database.text("SELECT correlation_id FROM executions").await, "c-evt_1");
+}
+
+/// As in the cloud, where no URL has a password.
+#[tokio::test]
+async fn the_login_to_the_database_comes_from_its_secret() {
+    let (world, login) = (World::new().await, TestSecrets::app_login().await);
+    let nobody = world.database.app_url().with_user("nobody", None);
+    let worker = world.worker_with(&nobody, |config| config.database.secret_id = Some(login.id.clone())).await;
+    assert_eq!(worker.drain(received(&queued("evt_1", "ok"), 1), soon()).await.failed.len(), 0);
+    assert_eq!(world.statuses().await, "completed 1");
 }
 
 #[tokio::test]
@@ -82,7 +95,7 @@ async fn one_bad_message_does_not_hold_up_its_batch() {
 async fn a_spooled_event_is_read_from_the_bucket_however_often_its_message_comes() {
     let world = World::new().await;
     let worker = world.worker().await;
-    let services = shared::aws::Services::from_env(&world.queues.config).await;
+    let services = Services::of(&admin_config().await, &world.queues.config);
     let inbox: &Inbox = &services.inbox;
     let large = json!({"data": {"todo": "ok", "more": "x".repeat(400_000)}});
     inbox.put(&Message::Event(event("evt_large", "test.script", &large))).await.unwrap();
@@ -117,7 +130,7 @@ async fn a_server_that_refuses_for_its_own_reasons_keeps_messages_on_the_queue()
 async fn an_event_with_characters_that_the_queue_refuses_goes_through_it_unchanged() {
     let world = World::new().await;
     let worker = world.worker().await;
-    let services = shared::aws::Services::from_env(&world.queues.config).await;
+    let services = Services::of(&admin_config().await, &world.queues.config);
     let body = json!({"data": {"todo": "ok", "name": "a\u{ffff}b\u{fffe}"}});
     services.inbox.put(&Message::Event(event("evt_odd", "test.script", &body))).await.unwrap();
     let messages = world.queues.inbox().await;

@@ -108,8 +108,7 @@ async fn what_nothing_is_heard_of_goes_on_the_queue_again_and_is_given_up_in_the
 #[tokio::test]
 async fn a_queue_that_is_out_costs_no_relay_and_loses_nothing() {
     let world = World::new().await;
-    let mut away = world.queues.config.outbound_url.clone();
-    away.push_str("-away");
+    let away = world.queues.config.outbound_url.replace("/test-", "/test-away-");
     let cut_off = world.worker_with(&world.database.app_url(), |config| config.queues.outbound_url = away).await;
     world.due(1, "send").await;
     assert_eq!(tick(&cut_off).await.relayed, 0);

@@ -1,0 +1,131 @@
+"""The emulator holds a role to its policies, service by service. It is asked as a function would ask it."""
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+from permissions.verdict import Call, faults
+
+PLACE = "us-east-1:123456789012"
+
+
+def refused(call, **arguments):
+    """Why a call failed. (moto says a denial in XML, whatever the service speaks.)"""
+    try:
+        call(**arguments)
+    except ClientError as error:
+        denied = error.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+        return "AccessDenied" if denied else error.response["Error"]["Code"]
+    return None
+
+
+@pytest.fixture
+def queue():
+    def make(emulator, kind):
+        made = emulator.client("sqs", emulator.of_admin).create_queue(QueueName=f"test-1-{kind}")
+        return made["QueueUrl"]
+
+    return make
+
+
+def test_a_queue_is_told_from_the_others(stage, emulator, queue):
+    running = emulator(stage, "Ops")
+    sqs = running.client("sqs", running.of_role)
+    inbox, dead = queue(running, "inbox"), queue(running, "inbox-dead")
+    assert refused(sqs.send_message, QueueUrl=inbox, MessageBody="a") is None
+    entries = [{"Id": "1", "MessageBody": "a"}]
+    assert refused(sqs.send_message_batch, QueueUrl=inbox, Entries=entries) is None
+    assert refused(sqs.send_message_batch, QueueUrl=dead, Entries=entries) == "AccessDenied"
+    assert refused(sqs.receive_message, QueueUrl=inbox) == "AccessDenied"
+    gone = inbox.replace("test-1", "test-2")
+    assert "NonExistent" in refused(sqs.send_message, QueueUrl=gone, MessageBody="a"), "who may send is told"
+    assert running.calls() == [
+        Call("sqs:SendMessage", f"arn:aws:sqs:{PLACE}:test-1-inbox", True),
+        Call("sqs:SendMessage", f"arn:aws:sqs:{PLACE}:test-1-inbox", True),
+        Call("sqs:SendMessage", f"arn:aws:sqs:{PLACE}:test-1-inbox-dead", False),
+        Call("sqs:ReceiveMessage", f"arn:aws:sqs:{PLACE}:test-1-inbox", False),
+        Call("sqs:SendMessage", f"arn:aws:sqs:{PLACE}:test-2-inbox", True),
+    ]
+
+
+def test_a_role_without_a_permission_is_found_out(stage, known, emulator, queue, statements):
+    kept = [each for each in statements(stage, "OpsRole") if each["Action"] != "sqs:SendMessage"]
+    statements(stage, "OpsRole")[:] = kept
+    running = emulator(stage, "Ops")
+    sqs = running.client("sqs", running.of_role)
+    assert refused(sqs.send_message, QueueUrl=queue(running, "inbox"), MessageBody="a") == "AccessDenied"
+    found = list(faults(running.role, running.calls(), known))
+    assert f"Ops was denied sqs:SendMessage on arn:aws:sqs:{PLACE}:test-1-inbox (once)" in found
+
+
+def test_a_secret_is_told_from_the_others_by_name_and_by_arn(stage, emulator):
+    running = emulator(stage, "Ops")
+    admin = running.client("secretsmanager", running.of_admin)
+    secrets = running.client("secretsmanager", running.of_role)
+    made = {
+        kind: admin.create_secret(Name=f"solo-os/test/{kind}/1", SecretString="{}")["ARN"] for kind in ("app", "app-login")
+    }
+    for identity in ("solo-os/test/app-login/1", made["app-login"]):
+        assert refused(secrets.get_secret_value, SecretId=identity) is None
+    for identity in ("solo-os/test/app/1", made["app"], "another"):
+        assert refused(secrets.get_secret_value, SecretId=identity) == "AccessDenied"
+    assert refused(secrets.put_secret_value, SecretId=made["app-login"], SecretString="x") == "AccessDenied"
+    assert refused(secrets.get_secret_value, SecretId="solo-os/test/app-login/none") == "ResourceNotFoundException"
+    assert [call.resource for call in running.calls() if call.allowed][:2] == [made["app-login"]] * 2
+
+
+def test_an_object_is_told_from_the_others(stage, emulator):
+    running = emulator(stage, "Webhooks")
+    running.client("s3", running.of_admin).create_bucket(Bucket="test-1-assets")
+    s3 = running.client("s3", running.of_role)
+    assert refused(s3.put_object, Bucket="test-1-assets", Key="spool/a", Body=b"a") is None
+    assert refused(s3.put_object, Bucket="test-1-assets", Key="other/a", Body=b"a") == "AccessDenied"
+    assert refused(s3.get_object, Bucket="test-1-assets", Key="spool/a") == "AccessDenied"
+
+
+def test_who_may_not_list_is_not_told_that_an_object_is_missing(stage, emulator, statements):
+    listing = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": {"Fn::GetAtt": ["Storage", "Outputs.AssetsBucketArn"]}}
+    kept = [each for each in statements(stage, "WorkerRole") if each["Action"] != "s3:ListBucket"]
+    for more, code in ([], "AccessDenied"), ([listing], "NoSuchKey"):
+        statements(stage, "WorkerRole")[:] = kept + more
+        running = emulator(stage, "Worker")
+        running.client("s3", running.of_admin).create_bucket(Bucket="test-1-assets")
+        s3 = running.client("s3", running.of_role)
+        assert refused(s3.get_object, Bucket="test-1-assets", Key="spool/none") == code
+        assert running.calls()[-1] == Call("s3:ListBucket", "arn:aws:s3:::test-1-assets", bool(more))
+
+
+def test_a_topic_is_told_from_the_others(stage, emulator):
+    running = emulator(stage, "Courier")
+    admin, sns = (running.client("sns", key) for key in (running.of_admin, running.of_role))
+    alerts, alarms = (admin.create_topic(Name=f"test-1-{name}")["TopicArn"] for name in ("alerts-topic", "alarms-topic"))
+    assert refused(sns.publish, TopicArn=alerts, Message="ä + b") is None
+    assert refused(sns.publish, TopicArn=alarms, Message="a") == "AccessDenied"
+
+
+def test_a_function_is_told_from_the_others(stage, emulator):
+    running = emulator(stage, "Smoke")
+    functions = running.client("lambda", running.of_role)
+    name = stage.functions["Webhooks"]["Properties"]["FunctionName"]
+    arn = f"arn:aws:lambda:{PLACE}:function:{name}"
+    for asked in ({"FunctionName": f"{arn}:3"}, {"FunctionName": name, "Qualifier": "3"}):
+        assert refused(functions.invoke, **asked, Payload=json.dumps({})) != "AccessDenied", "allowed, and not there"
+    for asked in ({"FunctionName": arn}, {"FunctionName": f"{arn}-other:3"}, {"FunctionName": name}):
+        assert refused(functions.invoke, **asked, Payload=json.dumps({})) == "AccessDenied"
+    resources = [call.resource for call in running.calls()]
+    assert resources == [f"{arn}:3", f"{arn}:3", arn, f"{arn}-other:3", arn]
+
+
+def test_codedeploy_hears_of_a_hook_from_who_may_tell_it(stage, emulator):
+    for function, wanted in ("Smoke", None), ("Ops", "AccessDenied"):
+        running = emulator(stage, function)
+        report = running.client("codedeploy", running.of_role).put_lifecycle_event_hook_execution_status
+        said = {"deploymentId": "d-1", "lifecycleEventHookExecutionId": "a", "status": "Succeeded"}
+        assert refused(report, **said) == wanted
+
+
+def test_the_network_is_lambda_s_and_not_the_function_s(stage, emulator):
+    running = emulator(stage, "Health")
+    assert refused(running.client("ec2", running.of_role).describe_subnets) is not None
+    assert running.calls() == [Call("ec2:DescribeSubnets", "*", False)]
