@@ -3,7 +3,7 @@
 //! A version's description is its release, so a release is one version of each function. Versions stay when
 //! CloudFormation is done with them, which makes going back a matter of a call for each function.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use anyhow::{Context as _, bail};
 use aws_sdk_lambda::types::AliasRoutingConfiguration;
@@ -21,6 +21,8 @@ pub struct Function {
     pub name: String,
     /// What the alias points at.
     pub current: u64,
+    /// What CloudFormation believes that it points at; `None` when the stack does not say.
+    pub held: Option<u64>,
     /// Part of the traffic goes to another version.
     pub split: bool,
     revision: Option<String>,
@@ -53,6 +55,16 @@ pub struct Moved {
 }
 
 impl Function {
+    /// Somebody has moved the alias behind CloudFormation's back, which is how a rollback works.
+    pub fn is_astray(&self) -> bool {
+        self.held.is_some_and(|held| held != self.current)
+    }
+
+    /// The release that the stack is at; the alias's when the stack does not say.
+    pub fn held_release(&self) -> Option<&str> {
+        self.release_of(self.held.unwrap_or(self.current))
+    }
+
     pub fn release(&self) -> Option<&str> {
         self.release_of(self.current)
     }
@@ -92,7 +104,7 @@ pub async fn read(cloud: &Cloud) -> anyhow::Result<Vec<Function>> {
         bail!("the stack {} has no function with the alias {ALIAS}; is it deployed?", cloud.stack());
     }
     let lambda = cloud.lambda();
-    let mut functions = try_join_all(names.into_iter().map(|name| function(&lambda, name))).await?;
+    let mut functions = try_join_all(names.into_iter().map(|(name, held)| function(&lambda, name, held))).await?;
     functions.retain(|function| function.versions.iter().any(|version| version.described));
     if functions.is_empty() {
         bail!(
@@ -105,30 +117,35 @@ pub async fn read(cloud: &Cloud) -> anyhow::Result<Vec<Function>> {
 
 /// The stack says which functions have an alias: names alone could be another stack's. CodeDeploy's hooks have names of
 /// another form, serve nobody, and are closed to a workflow's role.
-async fn names(cloud: &Cloud) -> anyhow::Result<Vec<String>> {
+async fn names(cloud: &Cloud) -> anyhow::Result<Vec<(String, Option<u64>)>> {
     let client = cloud.cloudformation();
     let mut pages = client.list_stack_resources().stack_name(cloud.stack()).into_paginator().items().send();
     let prefix = format!("{}-", cloud.stack());
-    let mut names = Vec::new();
+    let (mut names, mut held) = (Vec::new(), HashMap::new());
     while let Some(resource) = pages.next().await {
         let failed = || format!("the functions of {} could not be listed", cloud.stack());
         let resource = resource.map_err(|error| explain(failed(), &error))?;
-        if resource.resource_type.as_deref() == Some("AWS::Lambda::Alias") {
-            // arn:aws:lambda:<region>:<account>:function:<name>:<alias>
-            let arn = resource.physical_resource_id.unwrap_or_default();
-            let mut parts = arn.rsplit(':');
-            if let (Some(ALIAS), Some(name)) = (parts.next(), parts.next())
-                && name.starts_with(&prefix)
-            {
-                names.push(name.to_owned());
+        // arn:aws:lambda:<region>:<account>:function:<name>:<alias or version>
+        let arn = resource.physical_resource_id.unwrap_or_default();
+        let Some((rest, last)) = arn.rsplit_once(':') else { continue };
+        let name = rest.rsplit(':').next().unwrap_or_default().to_owned();
+        match resource.resource_type.as_deref() {
+            Some("AWS::Lambda::Alias") if last == ALIAS && name.starts_with(&prefix) => names.push(name),
+            Some("AWS::Lambda::Version") => {
+                held.insert(name, last.parse().ok());
             }
+            _ => {}
         }
     }
     names.sort_unstable();
-    Ok(names)
+    let with_held = |name: String| {
+        let held = held.remove(&name).flatten();
+        (name, held)
+    };
+    Ok(names.into_iter().map(with_held).collect())
 }
 
-async fn function(lambda: &aws_sdk_lambda::Client, name: String) -> anyhow::Result<Function> {
+async fn function(lambda: &aws_sdk_lambda::Client, name: String, held: Option<u64>) -> anyhow::Result<Function> {
     let failed = || format!("the versions of {name} could not be read");
     let alias = lambda.get_alias().function_name(&name).name(ALIAS).send().await;
     let alias = alias.map_err(|error| explain(failed(), &error))?;
@@ -149,6 +166,7 @@ async fn function(lambda: &aws_sdk_lambda::Client, name: String) -> anyhow::Resu
     let weights = alias.routing_config.and_then(|routing| routing.additional_version_weights);
     Ok(Function {
         current,
+        held,
         split: weights.is_some_and(|weights| !weights.is_empty()),
         revision: alias.revision_id,
         versions,
@@ -206,7 +224,7 @@ pub mod tests {
             described: true,
         };
         let versions = releases.iter().enumerate().map(version).collect();
-        Function { name: name.into(), current, split: false, revision: None, versions }
+        Function { name: name.into(), current, held: Some(current), split: false, revision: None, versions }
     }
 
     #[test]

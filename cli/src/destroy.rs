@@ -119,6 +119,13 @@ async fn unprotect(cloud: &Cloud, found: &Stack) -> anyhow::Result<()> {
     let protected = parameters.iter().any(|it| key(it) == PROTECTION && it.parameter_value.as_deref() != Some("false"));
     let changeable = found.stack_status.as_ref().is_some_and(|status| status.as_str().ends_with("_COMPLETE"));
     let complete = found.stack_status.as_ref().is_none_or(|status| status.as_str() != "ROLLBACK_COMPLETE");
+    if protected && !changeable {
+        // CloudFormation changes no parameter of such a stack.
+        ui::note(
+            "a database that is protected keeps the stack from going: `aws rds modify-db-instance --db-instance-identifier \
+             <id> --no-deletion-protection --apply-immediately` first, if there is one",
+        );
+    }
     if !protected || !changeable || !complete {
         return Ok(());
     }

@@ -100,7 +100,10 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return ui::fail(&anyhow::Error::new(error).context("the async runtime could not be started")),
     };
-    runtime.block_on(run(cli.command)).unwrap_or_else(|error| ui::fail(&error))
+    let code = runtime.block_on(run(cli.command)).unwrap_or_else(|error| ui::fail(&error));
+    // A question at the terminal that nobody answers any more is not waited for.
+    runtime.shutdown_background();
+    code
 }
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {

@@ -15,6 +15,7 @@ use shared::{config::SoloToml, secrets::AppSecrets};
 
 use crate::{
     project::Project,
+    stack,
     stage::{Cloud, CloudName, explain},
     ui,
 };
@@ -72,9 +73,19 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::List { stage } => Held::read(stage).await?.list().await?,
         Command::Set { name, stage, replace } => {
+            // First what may take long: between reading the secret and writing it, nobody is waited for.
+            let asked = name.clone();
+            let value = tokio::select! {
+                value = tokio::task::spawn_blocking(move || ask(&asked)) => value??,
+                interrupted = stack::interrupted() => {
+                    interrupted?;
+                    if std::io::stdin().is_terminal() {
+                        echo("echo");
+                    }
+                    bail!("interrupted; nothing was changed");
+                }
+            };
             let mut held = Held::read(stage).await?;
-            let value = tokio::task::spawn_blocking(move || ask(&name).map(|value| (name, value)));
-            let (name, value) = value.await??;
             held.check(&name, &value)?;
             let kept = held.set(&name, value, replace);
             held.write().await?;

@@ -14,8 +14,8 @@ use crate::{project::Project, samconfig::Settings, template::Template};
 /// Properties that name local files, which sam resolves from where the template is.
 const LOCAL: [&str; 5] = ["Location", "TemplateURL", "ContentUri", "DefinitionUri", "SchemaUri"];
 
-/// The template that sam packages.
-pub async fn run(project: &Project, settings: &Settings) -> anyhow::Result<PathBuf> {
+/// The template that sam packages. `direct`: without CodeDeploy.
+pub async fn run(project: &Project, settings: &Settings, direct: bool) -> anyhow::Result<PathBuf> {
     let template = Template::read(&project.root.join("template.yaml"))?;
     let architecture = match architecture(&template, settings)? {
         "arm64" => "--arm64",
@@ -36,7 +36,7 @@ pub async fn run(project: &Project, settings: &Settings) -> anyhow::Result<PathB
             bail!("{} runs {binary}, but the build made no {}", function.id, built.display());
         }
     }
-    write(&project.root, template)
+    write(&project.root, template, direct)
 }
 
 fn architecture<'t>(template: &'t Template, settings: &'t Settings) -> anyhow::Result<&'t str> {
@@ -45,17 +45,17 @@ fn architecture<'t>(template: &'t Template, settings: &'t Settings) -> anyhow::R
     chosen.context("neither template.yaml nor samconfig.toml says an Architecture")
 }
 
-fn write(root: &Path, template: Template) -> anyhow::Result<PathBuf> {
+fn write(root: &Path, template: Template, direct: bool) -> anyhow::Result<PathBuf> {
     let directory = root.join("target/sam");
     std::fs::create_dir_all(&directory).with_context(|| format!("{} cannot be made", directory.display()))?;
     let file = directory.join("template.json");
-    let text = serde_json::to_string_pretty(&prepared(template))?;
+    let text = serde_json::to_string_pretty(&prepared(template, direct))?;
     std::fs::write(&file, text).with_context(|| format!("{} cannot be written", file.display()))?;
     Ok(file)
 }
 
 /// As it has to be two directories further down.
-fn prepared(template: Template) -> Value {
+fn prepared(template: Template, direct: bool) -> Value {
     let codes: Vec<_> = template
         .functions()
         .iter()
@@ -66,10 +66,16 @@ fn prepared(template: Template) -> Value {
         let function = &mut value["Resources"][&id];
         function["Properties"]["CodeUri"] = json!(code);
         function["Metadata"] = json!({"SkipBuild": true});
+        if direct {
+            function["Properties"]["DeploymentPreference"] = json!({"Enabled": false});
+        }
     }
     if let Some(global) = value.pointer_mut("/Globals/Function").and_then(Value::as_object_mut) {
         // Each has its own.
         global.remove("CodeUri");
+        if direct {
+            global.remove("DeploymentPreference");
+        }
     }
     for resource in value["Resources"].as_object_mut().into_iter().flat_map(|all| all.values_mut()) {
         for name in LOCAL {
@@ -100,7 +106,10 @@ Resources:
   O: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: 'https://b.example/t.yaml'}}
   Q: {Type: AWS::SQS::Queue}",
         );
-        let value = prepared(template.unwrap());
+        let template = template.unwrap();
+        let direct = prepared(template.clone(), true);
+        assert_eq!(direct["Resources"]["F"]["Properties"]["DeploymentPreference"], json!({"Enabled": false}));
+        let value = prepared(template, false);
         assert_eq!(value["Resources"]["F"]["Properties"]["CodeUri"], "../lambda/worker");
         assert_eq!(value["Resources"]["F"]["Metadata"], json!({"SkipBuild": true}));
         assert_eq!(value["Resources"]["N"]["Properties"]["Location"], "../../infra/network.yaml");

@@ -110,11 +110,19 @@ async fn deploy(project: &Project, arguments: &Arguments, progress: &Progress) -
     let cloud = Cloud::open(project, target).await?;
     let began = clock::now();
     let before = if has_aliases(&cloud).await? { aliases::read(&cloud).await? } else { Vec::new() };
+    let release = name_of(&release, &before);
+    let direct = before.iter().any(Function::is_astray);
+    if direct {
+        // CodeDeploy refuses to move an alias that is not where CloudFormation believes it to be.
+        ui::note(
+            "aliases were moved by a rollback: this deployment goes without CodeDeploy and its test before traffic",
+        );
+    }
     let run = Run { cloud: &cloud, arguments, progress, release, began, before };
 
     let step = Step::start("Build");
     ui::note("cargo lambda build --release");
-    let template = build::run(project, &cloud.settings).await?;
+    let template = build::run(project, &cloud.settings, direct).await?;
     step.done(&run.release);
     let step = Step::start("Package");
     let packaged = sam::package(project, target, &template).await?;
@@ -125,7 +133,7 @@ async fn deploy(project: &Project, arguments: &Arguments, progress: &Progress) -
         return Ok(ExitCode::SUCCESS);
     }
     if changed {
-        run.confirm()?;
+        run.confirm().await?;
         progress.reach(Reached::Deploying);
         let step = Step::start("Deploy");
         if let Err(error) = sam::deploy(project, &cloud, &packaged, &run.wish()).await {
@@ -157,6 +165,16 @@ async fn preflight(project: &Project, arguments: &Arguments) -> anyhow::Result<S
     let commit = env::cloud::commit(&project.root).map_err(|problem| anyhow::anyhow!(problem))?;
     step.done(&format!("{} checks passed", checks.len() - faults.len()));
     Ok(if faults.is_empty() { commit } else { format!("{commit}-dirty") })
+}
+
+/// What the release of a commit is called. Versions that a failed deployment left under its name are in the way of a second
+/// one: Lambda gives the old version back for the same code and configuration, and CloudFormation refuses that.
+fn name_of(commit: &str, before: &[Function]) -> String {
+    let names = || std::iter::once(commit.to_owned()).chain((2..).map(|attempt| format!("{commit}.{attempt}")));
+    let is_held = |name: &String| before.iter().any(|function| function.held_release() == Some(name));
+    let is_new = |name: &String| before.iter().all(|function| function.version_of(name).is_none());
+    let known = names().take_while(|name| !is_new(name)).find(is_held);
+    known.or_else(|| names().find(is_new)).unwrap_or_else(|| commit.to_owned())
 }
 
 async fn has_aliases(cloud: &Cloud) -> anyhow::Result<bool> {
@@ -196,7 +214,7 @@ impl Run<'_> {
         Ok(true)
     }
 
-    fn confirm(&self) -> anyhow::Result<()> {
+    async fn confirm(&self) -> anyhow::Result<()> {
         if self.cloud.name != CloudName::Production || self.arguments.yes {
             return Ok(());
         }
@@ -207,8 +225,11 @@ impl Run<'_> {
             bail!("production is changed only by someone who agrees: say --yes");
         }
         anstream::eprint!("Deploy {} to production? Type yes: ", self.release);
-        let mut answer = String::new();
-        std::io::stdin().lock().read_line(&mut answer)?;
+        let answer = tokio::task::spawn_blocking(|| {
+            let mut answer = String::new();
+            std::io::stdin().lock().read_line(&mut answer).map(|_| answer)
+        });
+        let answer = answer.await??;
         if answer.trim() == "yes" { Ok(()) } else { bail!("not agreed to; nothing was changed") }
     }
 
@@ -219,5 +240,23 @@ impl Run<'_> {
         verify::ready(self.cloud, Duration::from_secs(self.arguments.ready_within)).await?;
         step.done("every alias is at the release, /health/ready answers 200");
         Ok(moved)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::name_of;
+    use crate::aliases::tests::function;
+
+    #[test]
+    fn a_release_has_the_commits_name_unless_a_failed_one_has_it() {
+        assert_eq!(name_of("b", &[]), "b");
+        assert_eq!(name_of("b", &[function("f", 1, &["a"])]), "b");
+        // The stack is at it, wherever the alias is: nothing changes.
+        assert_eq!(name_of("b", &[function("f", 2, &["a", "b"])]), "b");
+        // A deployment that was taken back left versions.
+        assert_eq!(name_of("b", &[function("f", 1, &["a", "b"])]), "b.2");
+        assert_eq!(name_of("b", &[function("f", 3, &["a", "b", "b.2"])]), "b.2");
+        assert_eq!(name_of("b", &[function("f", 1, &["a", "b", "b.2"])]), "b.3");
     }
 }

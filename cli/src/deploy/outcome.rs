@@ -7,6 +7,7 @@ use shared::clock;
 
 use super::{Run, verify};
 use crate::{
+    aliases::{self, Function},
     rollback,
     ui::{self, Step},
 };
@@ -34,10 +35,35 @@ impl Run<'_> {
                 "The stack {stack} was left as it failed. `aws cloudformation rollback-stack --stack-name {stack}` takes it back."
             );
         } else {
-            println!("CloudFormation takes back what it changed in {stack}; the release before stays live.");
+            self.tell_what_is_live().await;
         }
-        self.record(DeploymentOutcome::Failed, Some(format!("{error:#}"))).await;
+        let outcome = if !left && self.has_moved().await { self.go_back().await } else { DeploymentOutcome::Failed };
+        self.record(outcome, Some(format!("{error:#}"))).await;
         Ok(ExitCode::FAILURE)
+    }
+
+    /// CloudFormation takes back its change, and sam waits for that. Usually.
+    async fn tell_what_is_live(&self) {
+        let stack = self.cloud.stack();
+        let found = self.cloud.stack_if_there().await.ok().flatten();
+        match found.and_then(|found| found.stack_status).as_ref().map(|status| status.as_str().to_owned()) {
+            Some(status) if status == "UPDATE_ROLLBACK_FAILED" => println!(
+                "The stack {stack} is {status}: it could not be taken back as a whole. \
+                 `aws cloudformation continue-update-rollback --stack-name {stack}` goes on with it."
+            ),
+            Some(status) => println!("The stack {stack} is {status}: CloudFormation took back what it had changed."),
+            None => println!("The state of the stack {stack} is not known; `solo env verify` looks at it."),
+        }
+    }
+
+    /// Whether an alias is not where it was, which CloudFormation should have seen to.
+    async fn has_moved(&self) -> bool {
+        if self.before.is_empty() {
+            return false;
+        }
+        let Ok(now) = aliases::read(self.cloud).await else { return false };
+        let is_elsewhere = |old: &Function| now.iter().any(|new| new.name == old.name && new.current != old.current);
+        self.before.iter().any(is_elsewhere)
     }
 
     /// The first error is what is reported; how going back went stands beneath it.

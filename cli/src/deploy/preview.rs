@@ -163,10 +163,8 @@ async fn ready(cloud: &Cloud, id: &str) -> anyhow::Result<DescribeChangeSetOutpu
             Some(ChangeSetStatus::CreateComplete) => break set,
             Some(ChangeSetStatus::Failed) if is_empty(set.status_reason.as_deref()) => return Ok(set),
             Some(ChangeSetStatus::Failed) => {
-                bail!(
-                    "CloudFormation refuses the change: {}",
-                    set.status_reason.as_deref().unwrap_or("no reason given")
-                )
+                let reasons = reasons(cloud, &set).await.join("; ");
+                bail!("CloudFormation refuses the change: {reasons}")
             }
             _ if Instant::now() > deadline => bail!("CloudFormation was not done with the preview after 10 minutes"),
             _ => sleep(Duration::from_secs(2)).await,
@@ -178,6 +176,19 @@ async fn ready(cloud: &Cloud, id: &str) -> anyhow::Result<DescribeChangeSetOutpu
         set.next_token = more.next_token;
     }
     Ok(set)
+}
+
+/// Of a change set that failed, and of those nested in it, where the real reason is.
+async fn reasons(cloud: &Cloud, set: &DescribeChangeSetOutput) -> Vec<String> {
+    let mut reasons = vec![set.status_reason.clone().unwrap_or_else(|| "no reason given".into())];
+    let changes = set.changes.iter().flatten().filter_map(|change| change.resource_change.as_ref());
+    for nested in changes.filter_map(|change| change.change_set_id.as_deref()) {
+        // What cannot be read adds nothing to the reason that there is.
+        let Ok(nested) = page(cloud, nested, None).await else { continue };
+        let reason = nested.status_reason.filter(|reason| !is_empty(Some(reason)));
+        reasons.extend(reason.map(|reason| format!("{}: {reason}", nested.stack_name.unwrap_or_default())));
+    }
+    reasons
 }
 
 async fn page(cloud: &Cloud, id: &str, token: Option<String>) -> anyhow::Result<DescribeChangeSetOutput> {

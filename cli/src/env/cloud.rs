@@ -11,7 +11,7 @@ use shared::{config::SoloToml, secrets::AppSecrets};
 use super::{Check, solo_toml, tool};
 use crate::{
     project::Project,
-    stage::{Cloud, CloudName},
+    stage::{Cloud, CloudName, explain},
 };
 
 /// The first version that builds all functions in one target folder.
@@ -45,7 +45,9 @@ async fn of_stage(project: &Project, cloud: &Cloud) -> Vec<Check> {
     let mut checks = vec![Check::new("credentials", identity)];
     if known {
         let stack = cloud.stack_if_there().await;
-        let there = matches!(&stack, Ok(Some(_)));
+        // The placeholder of a preview has no outputs.
+        let there =
+            matches!(&stack, Ok(Some(stack)) if stack.outputs.as_ref().is_some_and(|outputs| !outputs.is_empty()));
         let status = stack.map(|stack| stack.and_then(|stack| stack.stack_status));
         let status = status.map_err(|error| format!("{error:#}")).and_then(|status| match status {
             None => Ok("not there yet: the first deployment makes it".into()),
@@ -54,9 +56,36 @@ async fn of_stage(project: &Project, cloud: &Cloud) -> Vec<Check> {
         checks.push(Check::new("stack", status));
         if there {
             checks.push(Check::new("secrets", secrets(project, cloud).await));
+        } else {
+            checks.push(Check::new("concurrency", concurrency(cloud).await));
         }
     }
     checks
+}
+
+/// What `template.yaml` reserves for all functions together, and what Lambda insists on leaving to others.
+const RESERVED: i32 = 45;
+const LEFT_TO_OTHERS: i32 = 100;
+
+/// Whether the account may reserve what a new stage reserves. A new account may not, and would find out after ten minutes.
+async fn concurrency(cloud: &Cloud) -> Result<String, String> {
+    if cloud.settings.parameters.get("ReserveConcurrency").is_some_and(|value| value == "false") {
+        return Ok("not reserved (ReserveConcurrency=false)".into());
+    }
+    let settings = cloud.lambda().get_account_settings().send().await;
+    let limit = settings.map_err(|error| explain("not checked", &error));
+    let free = match limit.map(|settings| settings.account_limit.and_then(|it| it.unreserved_concurrent_executions)) {
+        Ok(Some(free)) => free,
+        Ok(None) => return Ok("not checked: AWS does not say the account's limit".into()),
+        Err(error) => return Ok(format!("{error:#}")),
+    };
+    if free < RESERVED + LEFT_TO_OTHERS {
+        return Err(format!(
+            "Lambda may run {free} functions at once here, and a stage reserves {RESERVED} beside the {LEFT_TO_OTHERS} that \
+             are left to others: ask for more (docs/deploying.md), or set ReserveConcurrency=false until then"
+        ));
+    }
+    Ok(format!("{free} functions at once, {RESERVED} of them for this stage"))
 }
 
 /// What keeps a stack in this state from being changed, and what to do.

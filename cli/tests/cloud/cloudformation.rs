@@ -12,6 +12,8 @@ pub struct Stack {
     pub parameters: BTreeMap<String, String>,
     /// Physical ids of the aliases.
     pub aliases: Vec<String>,
+    /// Physical ids of the versions that the stack holds.
+    pub versions: Vec<String>,
     /// What a change set of the stack, and of those nested in it, holds: XML members of `Changes`.
     pub changes: BTreeMap<String, String>,
     /// Every action with its form, in order.
@@ -48,14 +50,16 @@ impl Stack {
                 Some(status) => self.describe(status),
             },
             "ListStackResources" => {
-                let one = |arn: &String| {
+                let one = |(kind, arn): (&str, &String)| {
                     format!(
-                        "<member><ResourceType>AWS::Lambda::Alias</ResourceType><PhysicalResourceId>{arn}\
+                        "<member><ResourceType>AWS::Lambda::{kind}</ResourceType><PhysicalResourceId>{arn}\
                          </PhysicalResourceId><LogicalResourceId>A</LogicalResourceId><ResourceStatus>CREATE_COMPLETE\
                          </ResourceStatus><LastUpdatedTimestamp>2026-11-22T00:00:00Z</LastUpdatedTimestamp></member>"
                     )
                 };
-                let members: String = self.aliases.iter().map(one).collect();
+                let aliases = self.aliases.iter().map(|arn| ("Alias", arn));
+                let versions = self.versions.iter().map(|arn| ("Version", arn));
+                let members: String = aliases.chain(versions).map(one).collect();
                 format!("<StackResourceSummaries>{members}</StackResourceSummaries>")
             }
             "CreateChangeSet" => "<Id>root-set</Id><StackId>s</StackId>".into(),

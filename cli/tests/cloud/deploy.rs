@@ -11,7 +11,7 @@ use tokio::process::Command;
 use crate::{
     cloudformation::change,
     front::Ops,
-    world::{World, said},
+    world::{FUNCTIONS, World, said},
 };
 
 const TEMPLATE: &str = "\
@@ -166,6 +166,43 @@ async fn a_second_run_of_a_release_changes_nothing() {
     assert!(code == 0 && text.contains("is live on staging"), "{text}");
     assert_eq!(deploy.world.live().await, ["3"; 5]);
     assert_eq!(deploy.world.deployments().await[0]["detail"], "1 aliases were pointed back at the release");
+}
+
+/// A rollback leaves aliases where CloudFormation does not believe them to be, and CodeDeploy refuses to move those.
+#[tokio::test]
+async fn after_a_rollback_it_goes_without_codedeploy() {
+    let deploy = Deploy::new().await;
+    let preference = |deploy: &Deploy| {
+        let template: serde_json::Value = serde_json::from_str(&deploy.log("target/sam/template.json")).unwrap();
+        template["Resources"]["Webhooks"]["Properties"]["DeploymentPreference"].clone()
+    };
+    let holds = |deploy: &Deploy, version: &str| {
+        let mut stack = deploy.world.front.stack.lock().unwrap();
+        stack.versions = stack.aliases.iter().map(|arn| arn.replace(":live", &format!(":{version}"))).collect();
+    };
+    holds(&deploy, "2");
+    let (code, text) = deploy.run(&["--dry-run"]).await;
+    assert!(code == 0 && !text.contains("CodeDeploy") && preference(&deploy).is_null(), "{text}");
+    for name in FUNCTIONS {
+        deploy.world.point(name, "1").await;
+    }
+    let (code, text) = deploy.run(&[]).await;
+    assert!(code == 0 && text.contains("without CodeDeploy"), "{text}");
+    assert_eq!(preference(&deploy), serde_json::json!({"Enabled": false}));
+    assert_eq!(deploy.world.live().await, ["3"; 5]);
+}
+
+/// Versions that a failed deployment left keep their names.
+#[tokio::test]
+async fn a_second_try_of_a_commit_is_a_release_of_its_own() {
+    let deploy = Deploy::new().await;
+    deploy.run(&[]).await;
+    {
+        let mut stack = deploy.world.front.stack.lock().unwrap();
+        stack.versions = stack.aliases.iter().map(|arn| arn.replace(":live", ":2")).collect();
+    }
+    let (code, text) = deploy.run(&[]).await;
+    assert!(code == 0 && text.contains(&format!("{}.2 is live on staging", deploy.release)), "{text}");
 }
 
 #[tokio::test]
