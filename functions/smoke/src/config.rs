@@ -40,6 +40,20 @@ impl Config {
 }
 
 impl Versions {
+    /// Says their numbers, for who wants to see that it is the new ones that are tested.
+    pub fn tell(&self, deployment_id: &str) {
+        let number = |arn: &str| arn.rsplit(':').next().unwrap_or_default().to_owned();
+        tracing::info!(
+            deployment_id,
+            webhooks = number(&self.webhooks),
+            health = number(&self.health),
+            worker = number(&self.worker),
+            courier = number(&self.courier),
+            ops = number(&self.ops),
+            "the smoke test tests these versions"
+        );
+    }
+
     fn read(env: &Env, faults: &mut Faults) -> Option<Self> {
         let mut arn = |name: &str| env.required(name, "the ARN of the function's new version", faults);
         let (webhooks, health) = (arn("WEBHOOKS_VERSION"), arn("HEALTH_VERSION"));

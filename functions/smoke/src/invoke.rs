@@ -23,6 +23,9 @@ pub enum InvokeError {
     Function(String),
     #[error("it cannot be invoked: {0}")]
     NotInvoked(String),
+    /// As many invocations as its function may have at once were under way all the time, so this one never ran.
+    #[error("it was not tested, because its function was as busy as it may be: {0}")]
+    Throttled(String),
     #[error("its answer is not JSON")]
     NotJson,
 }
@@ -61,15 +64,17 @@ impl Lambda {
     async fn invoke_once(&self, version: &str, event: Vec<u8>) -> Result<Value, (bool, InvokeError)> {
         let sent = self.client.invoke().function_name(version).payload(Blob::new(event)).send().await;
         let output = sent.map_err(|error| {
-            let passing = matches!(
-                error.code(),
-                Some("ResourceConflictException" | "ResourceNotReadyException" | "TooManyRequestsException")
-            );
             let words = match (error.code(), error.message()) {
                 (Some(code), message) => format!("{code}: {}", message.unwrap_or("no reason given")),
                 (None, _) => chain(&error),
             };
-            (passing, InvokeError::NotInvoked(words))
+            match error.code() {
+                Some("TooManyRequestsException") => (true, InvokeError::Throttled(words)),
+                Some("ResourceConflictException" | "ResourceNotReadyException") => {
+                    (true, InvokeError::NotInvoked(words))
+                }
+                _ => (false, InvokeError::NotInvoked(words)),
+            }
         })?;
         let payload = output.payload().map(AsRef::as_ref).unwrap_or_default();
         let answer = serde_json::from_slice(payload);

@@ -5,9 +5,12 @@
 //! |---|---|---|
 //! | health | `GET /health/ready` | say 200 |
 //! | webhooks | a signed webhook twice, a forged one | store it once, refuse the forged one |
-//! | worker | a tick | not fail |
-//! | courier | an empty batch | not fail |
+//! | worker | an empty batch | not fail, but it may be busy |
+//! | courier | an empty batch | not fail, but it may be busy |
 //! | ops | a list | answer it |
+//!
+//! Busy is a version whose function has no invocation free for 15 s. Worker and courier then pass untested, with a warning:
+//! their queues can keep them busy for hours. For the others it is a fault.
 //!
 //! CodeDeploy waits for an hour for an outcome, so it always gets one: a fault of the configuration, a panic and a timeout
 //! are outcomes, too. Deliberately absent: handlers with effects, and anything that a customer could notice.

@@ -17,7 +17,7 @@ use tokio::{net::TcpListener, time::Instant};
 
 use crate::{
     codedeploy::Server,
-    stage::{Function, Stage, event, function},
+    stage::{Function, Stage, busy, event, function},
 };
 
 /// Stripe's delivery, with the body changed and signed anew.
@@ -163,25 +163,42 @@ async fn an_operation_that_is_refused_or_makes_no_sense() {
     }
 }
 
-/// CodeDeploy hears of it in time, whatever hangs. A tick that is at work is none of the faults.
+/// No queue feeds these, so they are not left untested.
+#[tokio::test]
+async fn versions_without_a_queue_that_are_busy() {
+    let mut stage = Stage::new().await;
+    let words = "it was not tested, because its function was as busy as it may be: TooManyRequestsException";
+    for (name, count) in [("health", 1), ("webhooks", 3), ("ops", 5)] {
+        stage.put(name, busy());
+        let faults = stage.faults().await;
+        assert_eq!(faults.len(), count, "{name}: {faults:?}");
+        assert!(faults.iter().any(|fault| fault.starts_with(name) && fault.contains(words)), "{name}: {faults:?}");
+    }
+}
+
+/// CodeDeploy hears of it in time, whatever hangs.
 #[tokio::test]
 async fn versions_that_hang() {
     let mut stage = Stage::new().await;
     stage.put("worker", hangs());
+    stage.put("courier", hangs());
     let deadline = |seconds: u64| u64::try_from(clock::now().as_millisecond()).unwrap() + seconds * 1_000;
     let started = Instant::now();
-    assert_eq!(stage.faults_within(deadline(23)).await, Vec::<String>::new());
+    let faults = stage.faults_within(deadline(23)).await;
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert!(faults[0].starts_with("worker: not done within"), "{faults:?}");
+    assert!(faults[1].starts_with("courier: not done within"), "{faults:?}");
     assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
 
     stage.put("webhooks", hangs());
     stage.put("health", hangs());
     let faults = stage.faults_within(deadline(23)).await;
-    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert_eq!(faults.len(), 4, "{faults:?}");
     assert!(faults.iter().all(|fault| fault.contains("not done within")), "{faults:?}");
     stage.put("ops", hangs());
     let started = Instant::now();
     let faults = stage.faults_within(deadline(23)).await;
-    assert_eq!(faults.len(), 4, "{faults:?}");
+    assert_eq!(faults.len(), 6, "{faults:?}");
     assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
 }
 

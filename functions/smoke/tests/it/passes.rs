@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::{
     config::Env,
     db::{Credentials, Database},
@@ -18,7 +18,7 @@ use crate::stage::{Stage, function};
 
 async fn store(stage: &Stage, key: &str, event_type: &str) -> Uuid {
     let database = Database::new(stage.database.app_url(), Credentials::Url, &[]).unwrap();
-    let data = serde_json::json!({"n": key});
+    let data = json!({"n": key});
     let event = Envelope::new("stripe", key, event_type, 1, data.clone(), data.to_string().as_bytes()).unwrap();
     let mut session = database.session().await.unwrap();
     match executions::settle(&mut session, &event, Settled::Unhandled).await.unwrap() {
@@ -41,6 +41,21 @@ async fn good_versions_pass_and_nothing_is_left_but_what_was_there() {
         assert_eq!(stage.database.count(removed).await, run);
     }
     assert_eq!(stage.database.count("SELECT count(*) FROM alerts").await, 0);
+}
+
+/// Nothing that is due is touched by a version that nobody has tried.
+#[tokio::test]
+async fn worker_and_courier_get_one_empty_batch_each() {
+    let mut stage = Stage::new().await;
+    for name in ["worker", "courier"] {
+        let inner = stage.get(name);
+        let asked = count(&mut stage, name);
+        assert_eq!(stage.faults().await, Vec::<String>::new());
+        let events = asked.lock().unwrap().clone();
+        assert_eq!(events, [json!({"Records": []})], "{name}");
+        let answer = inner(events[0].clone()).await.unwrap();
+        assert_eq!(answer["batchItemFailures"], json!([]), "{name}");
+    }
 }
 
 /// A run before died before it removed anything.

@@ -178,8 +178,13 @@ pub fn event() -> Value {
     json!({"DeploymentId": DEPLOYMENT, "LifecycleEventHookExecutionId": "execution"})
 }
 
+/// The number of the new version.
+pub fn number(name: &str) -> usize {
+    7 + ["webhooks", "health", "worker", "courier", "ops"].iter().position(|other| *other == name).unwrap()
+}
+
 fn arn(name: &str) -> String {
-    format!("arn:aws:lambda:us-east-1:123456789012:function:the-stack-{name}:7")
+    format!("arn:aws:lambda:us-east-1:123456789012:function:the-stack-{name}:{}", number(name))
 }
 
 fn pairs<'a>(variables: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {
@@ -191,6 +196,11 @@ where
     F: Future<Output = Result<Value, InvokeError>> + Send + 'static,
 {
     Arc::new(move |event| Box::pin(does(event)))
+}
+
+/// As a function that has no invocation free.
+pub fn busy() -> Function {
+    function(|_| async { Err(InvokeError::Throttled("TooManyRequestsException: Rate Exceeded.".into())) })
 }
 
 /// As in Lambda: API Gateway's event in, its answer out.
