@@ -75,6 +75,8 @@ check-infra: lint-infra permissions package ## Check the templates, and the pack
 .PHONY: lint-infra
 lint-infra: .venv-infra/ready .venv-checkov/ready
 	@$(INFRA) cfn-lint $(TEMPLATES)
+	@test -x .venv-infra/bin/zizmor || { echo "error: zizmor needs Python 3.11 or newer; then make clean" >&2; exit 1; }
+	@.venv-infra/bin/zizmor --offline --no-progress --min-severity medium .github
 	@$(INFRA) sam validate --lint
 	@.venv-checkov/bin/checkov --config-file infra/checkov.yaml $(addprefix --file ,$(TEMPLATES))
 	@$(INFRA) python -m pytest infra/tests --ignore infra/tests/test_packages.py
