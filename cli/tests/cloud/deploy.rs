@@ -237,7 +237,7 @@ async fn when_sam_fails_no_alias_is_touched() {
     command.env("SAM_MODE", "fails");
     let (code, text) = said(command).await;
     assert!(code == 1 && text.contains("error: the deployment failed"), "{text}");
-    assert!(text.contains("the smoke test said no") && text.contains("the release before stays live"), "{text}");
+    assert!(text.contains("the smoke test said no") && text.contains("CloudFormation took back"), "{text}");
     assert_eq!(deploy.world.live().await, ["2"; 5]);
     assert!(deploy.world.front.changed.lock().unwrap().is_empty());
     assert_eq!(deploy.record().await["outcome"], "failed");
