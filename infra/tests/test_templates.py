@@ -2,6 +2,7 @@
 
 import pytest
 from checks import CHECKS
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from stage import read_sources, translate
 
 SOURCES = read_sources()
@@ -51,3 +52,22 @@ def test_without_reserved_concurrency_none_is_reserved():
     """A new account may reserve none."""
     stage = translate(SOURCES, ReserveConcurrency="false")
     assert [name for name, each in stage.functions.items() if "ReservedConcurrentExecutions" in each["Properties"]] == []
+
+
+def test_a_release_is_a_version_of_each_function_and_the_same_release_is_the_same():
+    """By its name or by its description, either of which makes CloudFormation publish another one."""
+
+    def versions(release):
+        stage = translate(SOURCES, Release=release)
+        found = {name: stage.version_of(name) for name in stage.functions}
+        return {name: (version, resource["Properties"].get("Description")) for name, (version, resource) in found.items()}
+
+    one, two = versions("0123abc"), versions("4567def")
+    assert one == versions("0123abc")
+    assert {name for name in one if one[name] == two[name]} == {"Migrate", "Smoke"}
+
+
+def test_cloudformation_replaces_a_version_for_its_description():
+    """By AWS's own schema, which cfn-lint brings along. checks/releases.py builds on it."""
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", "AWS::Lambda::Version").schema
+    assert "/properties/Description" in schema["createOnlyProperties"]

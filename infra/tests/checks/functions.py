@@ -112,6 +112,8 @@ def failures(stage):
         target = configs[0].get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
         if _queue_of(stage, target) is None:
             yield f"{name} has no queue for its failures"
+        elif not _may_send(stage, name, target):
+            yield f"{name} may not send to the queue for its failures"
         if "MaximumRetryAttempts" not in configs[0]:
             yield f"{name} does not say how often it is tried again"
     for name, schedule in stage.of("AWS::Scheduler::Schedule").items():
@@ -153,6 +155,17 @@ def hooks(stage):
         if "Ref" in hook:
             found[alias["Properties"]["FunctionName"]["Ref"]] = hook["Ref"]
     return found
+
+
+def _may_send(stage, function, queue):
+    """Lambda sends a failure in the name of the function's role."""
+    role = stage.functions[function]["Properties"]["Role"]["Fn::GetAtt"][0]
+    for policy in stage.root["Resources"][role]["Properties"].get("Policies", []):
+        for statement in policy["PolicyDocument"]["Statement"]:
+            resources, actions = statement["Resource"], statement["Action"]
+            if "sqs:SendMessage" in actions and queue in (resources if isinstance(resources, list) else [resources]):
+                return True
+    return False
 
 
 def _queue_of(stage, arn):

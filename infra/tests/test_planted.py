@@ -1,0 +1,187 @@
+"""Every check finds what it is for: a copy of the templates with one fault, in the root or in a nested template, is found
+by that check, and named. A check without a planted fault fails, too."""
+
+import pytest
+from checks import CHECKS
+from stage import read_sources, translate
+
+SOURCES = read_sources()
+PARAMETERS = {"Stage": "production", "Release": "0123abc", "ReplicaBucketArn": "arn:aws:s3:::the-stack-replica"}
+GONE = object()
+
+TLS = "Properties.PolicyDocument.Statement.0"
+STATEMENTS = "Properties.Policies.0.PolicyDocument.Statement"
+VARIABLES = "Properties.Environment.Variables"
+
+# Check, template, path below Resources (or from the top, with a slash), what is put there, what the fault names.
+PLANTED = [
+    ("logs", "root", "Worker.Properties.LoggingConfig", GONE, "Worker"),
+    ("logs", "root", "Worker.Properties.LoggingConfig.LogGroup", {"Ref": "HealthLogs"}, "Worker"),
+    ("logs", "root", "Worker.Properties.LoggingConfig.LogFormat", "Text", "Worker"),
+    ("logs", "root", "HealthLogs.Properties.LogGroupName", "/aws/lambda/health", "Health"),
+    ("logs", "root", "ApiLogs.Properties.RetentionInDays", GONE, "ApiLogs"),
+    ("logs", "Network", "FlowLogs", {"Type": "AWS::Logs::LogGroup", "Properties": {}}, "FlowLogs"),
+    ("aliases", "root", "Ops.Properties.AutoPublishAlias", "new", "Ops"),
+    ("aliases", "root", "Health.Properties.AutoPublishAlias", "new", "/health/ready"),
+    ("aliases", "root", "Worker.Properties.AutoPublishAlias", "new", "WorkerTick"),
+    ("aliases", "root", "Courier.Properties.AutoPublishAlias", "new", "CourierOutbound"),
+    ("concurrency", "root", "Health.Properties.ReservedConcurrentExecutions", GONE, "Health"),
+    ("concurrency", "root", f"Worker.{VARIABLES}.WORKER_CONNECTIONS", "16", "96 connections"),
+    ("concurrency", "root", "Webhooks.Properties.ReservedConcurrentExecutions", 58, "81 connections"),
+    ("concurrency", "root", "Courier.Properties.Events.Outbound.Properties.ScalingConfig", GONE, "Courier"),
+    ("timeouts", "root", "Webhooks.Properties.Timeout", 60, "Webhooks"),
+    ("timeouts", "root", "Inbox.Properties.VisibilityTimeout", 60, "Inbox"),
+    ("timeouts", "root", "Courier.Properties.Timeout", 300, "Outbound"),
+    ("failures", "root", "Worker.Properties.EventInvokeConfig", GONE, "Worker"),
+    ("failures", "root", "Worker.Properties.EventInvokeConfig.DestinationConfig", GONE, "Worker"),
+    ("failures", "root", "MigrateFailures", GONE, "Migrate"),
+    ("failures", "root", f"MigrateRole.{STATEMENTS}.2", GONE, "Migrate"),
+    ("failures", "root", "SmokeFailures.Properties.Qualifier", "live", "Smoke"),
+    ("failures", "root", "SmokeFailures.Properties.MaximumRetryAttempts", GONE, "Smoke"),
+    ("failures", "root", "Worker.Properties.Events.Tick.Properties.DeadLetterConfig", GONE, "WorkerTick"),
+    ("failures", "root", "Outbound.Properties.RedrivePolicy", GONE, "Outbound"),
+    ("failures", "root", "Worker.Properties.Events.Inbox.Properties.FunctionResponseTypes", GONE, "Worker"),
+    ("network", "root", "Courier.Properties.VpcConfig", {"SecurityGroupIds": [], "SubnetIds": []}, "Courier"),
+    ("network", "root", "Ops.Properties.VpcConfig", GONE, "Ops"),
+    ("network", "root", "Ops.Properties.VpcConfig.Ipv6AllowedForDualStack", GONE, "Ops"),
+    ("network", "root", "Ops.Properties.VpcConfig.SecurityGroupIds", ["sg-1"], "Ops"),
+    ("network", "root", f"Ops.{VARIABLES}.AWS_USE_DUALSTACK_ENDPOINT", GONE, "Ops"),
+    ("doors", "Database", "Instance.Properties.PubliclyAccessible", True, "Instance"),
+    ("doors", "Network", "DatabaseFromFunctions.Properties.CidrIpv6", "::/0", "DatabaseFromFunctions"),
+    ("doors", "Network", "FunctionsSecurityGroup.Properties.SecurityGroupIngress", [{"CidrIp": "0.0.0.0/0"}], "FunctionsSec"),
+    ("doors", "Network", "Gateway", {"Type": "AWS::EC2::InternetGateway"}, "Gateway"),
+    ("doors", "Network", "SubnetA.Properties.MapPublicIpOnLaunch", True, "SubnetA"),
+    ("doors", "root", "Url", {"Type": "AWS::Lambda::Url", "Properties": {}}, "Url"),
+    ("retention", "Database", "Instance.DeletionPolicy", GONE, "Instance"),
+    ("retention", "Storage", "AppSecret.UpdateReplacePolicy", "Delete", "AppSecret"),
+    ("retention", "Storage", "BackupsBucket.DeletionPolicy", "Delete", "BackupsBucket"),
+    ("retention", "replica", "Bucket.UpdateReplacePolicy", GONE, "Bucket"),
+    ("names", "root", "Inbox.Properties.QueueName", "inbox", "Inbox"),
+    ("names", "root", "Dashboard.Properties.DashboardName", "solo-os", "Dashboard"),
+    ("names", "root", "Budget.Properties.Budget.BudgetName", "monthly", "Budget"),
+    ("names", "Storage", "AssetsBucket.Properties.BucketName", "assets", "AssetsBucket"),
+    ("names", "Database", "Instance.Properties.DBInstanceIdentifier", "solo", "Instance"),
+    ("spool", "Storage", "AssetsBucket.Properties.LifecycleConfiguration.Rules.1.ExpirationInDays", 18, "AssetsBucket"),
+    ("spool", "root", "InboxDead.Properties.MessageRetentionPeriod", 2_600_000, "AssetsBucket"),
+    ("encryption", "root", "Inbox.Properties.SqsManagedSseEnabled", False, "Inbox"),
+    ("encryption", "Database", "Instance.Properties.StorageEncrypted", GONE, "Instance"),
+    ("encryption", "replica", "Bucket.Properties.BucketEncryption", GONE, "Bucket"),
+    ("alarms", "root", "TickLate.Properties.OKActions", GONE, "TickLate"),
+    ("alarms", "Database", "CpuAlarm.Properties.AlarmActions", [], "CpuAlarm"),
+    ("alarms", "Uptime", "Alarm.Properties.TreatMissingData", GONE, "Alarm of infra/uptime.yaml"),
+    ("alarms", "root", "Throttles.Properties.ActionsEnabled", False, "Throttles"),
+    ("runbook", "root", "InboxOld.Properties.AlarmDescription", "An event waits.", "InboxOld"),
+    ("runbook", "Database", "CpuAlarm.Properties.AlarmDescription", 'See docs/runbook.md, "Nowhere".', "Nowhere"),
+    ("watched", "root", "OpsErrors.Properties.Metrics.1.MetricStat.Metric.Dimensions.0.Value", {"Ref": "Health"}, "Ops"),
+    ("watched", "root", "OutboundDeadNotEmpty", GONE, "OutboundDead"),
+    ("watched", "root", "FailuresPile.Properties.MetricName", "NumberOfMessagesSent", "Failures"),
+    ("wildcards", "root", f"WorkerRole.{STATEMENTS}.1.Resource", "*", "WorkerRole"),
+    ("wildcards", "root", f"WorkerRole.{STATEMENTS}.2.Action", ["sqs:*"], "WorkerRole"),
+    ("wildcards", "root", f"CourierRole.{STATEMENTS}.2.Resource", {"Fn::Sub": "arn:aws:sqs:${AWS::Region}:1:*"}, "CourierRole"),
+    ("wildcards", "root", f"WebhooksRole.{STATEMENTS}.3.Resource", "arn:aws:s3:::*/spool", "WebhooksRole"),
+    ("wildcards", "root", "TracesPolicy.Properties.PolicyDocument.Statement.0.Action", ["s3:GetObject"], "TracesPolicy"),
+    ("wildcards", "root", "OpsRole.Properties.ManagedPolicyArns", ["arn:aws:iam::aws:policy/AdministratorAccess"], "OpsRole"),
+    ("wildcards", "root", f"OpsRole.{STATEMENTS}.0.NotAction", ["s3:GetObject"], "OpsRole"),
+    ("wildcards", "Storage", "ReplicationPolicy.Properties.PolicyDocument.Statement.0.Resource", "*", "ReplicationPolicy"),
+    ("public", "Storage", "AssetsBucket.Properties.PublicAccessBlockConfiguration.BlockPublicPolicy", False, "AssetsBucket"),
+    ("public", "Storage", "BackupsBucket.Properties.AccessControl", "PublicRead", "BackupsBucket"),
+    ("public", "replica", f"BucketPolicy.{TLS}.Effect", "Allow", "BucketPolicy"),
+    ("public", "root", "QueuesPolicy.Properties.PolicyDocument.Statement.1.Principal", {"AWS": "*"}, "QueuesPolicy"),
+    (
+        "public",
+        "root",
+        "Open",
+        {"Type": "AWS::Lambda::Permission", "Properties": {"Principal": "*", "FunctionName": {"Ref": "OpsAliaslive"}}},
+        "Open",
+    ),
+    ("transport", "Storage", "AssetsBucketPolicy", GONE, "AssetsBucket"),
+    ("transport", "root", "QueuesPolicy.Properties.Queues", [{"Ref": "Inbox"}], "Failures"),
+    ("roles", "root", "Ops.Properties.Role", {"Fn::GetAtt": ["WorkerRole", "Arn"]}, "Ops shares"),
+    ("roles", "root", f"OpsRole.{STATEMENTS}.0.Resource", {"Fn::GetAtt": ["WorkerLogs", "Arn"]}, "OpsRole"),
+    ("secrets", "root", "/Outputs.DatabasePassword", {"Value": "{{resolve:secretsmanager:app}}"}, "DatabasePassword"),
+    ("secrets", "root", "/Outputs.Login", {"Value": {"Fn::GetAtt": ["Database", "Outputs.AppPassword"]}}, "AppPassword"),
+    ("secrets", "root", "/Outputs.Url", {"Value": {"Fn::Sub": "https://${Storage.Outputs.EventsToken}@x"}}, "EventsToken"),
+    ("secrets", "Database", "/Outputs.Login", {"Value": "{{resolve:secretsmanager:app}}"}, "Login of infra/database.yaml"),
+    ("secrets", "Database", "/Parameters.Master", {"Type": "String", "NoEcho": True, "Default": ""}, "Master"),
+    ("secrets", "root", f"Ops.{VARIABLES}.DATABASE_URL", "{{resolve:secretsmanager:app}}", "DATABASE_URL"),
+    ("order", "root", "Health.DependsOn", GONE, "Health"),
+    ("order", "root", "Migration.Properties.ServiceToken", {"Ref": "Migrate.Version"}, "Migration"),
+    ("order", "root", "Migration.Properties.Version", GONE, "Migration"),
+    ("versions", "root", "Health.UpdateReplacePolicy", GONE, "Health"),
+    ("versions", "root", "Health.Properties.VersionDeletionPolicy", "Delete", "Health"),
+    ("versions", "root", "Health.Properties.VersionDescription", "Health", "Health"),
+    ("versions", "root", f"Ops.{VARIABLES}.RELEASE", GONE, "Ops"),
+    ("versions", "root", f"Migrate.{VARIABLES}.RELEASE", {"Ref": "Release"}, "Migrate"),
+    ("traffic", "root", "Health.Properties.DeploymentPreference", {"Hooks": {}}, "Health"),
+    ("traffic", "root", "Worker.Properties.DeploymentPreference.Alarms", [{"Ref": "OpsErrors"}], "Worker"),
+    ("traffic", "root", "Smoke.Properties.FunctionName", {"Fn::Sub": "${AWS::StackName}-smoke"}, "Smoke"),
+    ("traffic", "root", f"Smoke.{VARIABLES}.OPS_VERSION", {"Ref": "Ops"}, "Ops"),
+    ("environment", "root", f"Webhooks.{VARIABLES}.INBOX_QUEUE_URL", GONE, "INBOX_QUEUE_URL"),
+    ("environment", "root", f"Courier.{VARIABLES}.ASSETS_BUCKET", "assets", "ASSETS_BUCKET"),
+    ("environment", "root", f"Health.{VARIABLES}.MAX_ATTEMPTS", "5", "MAX_ATTEMPTS"),
+    ("environment", "root", f"Migrate.{VARIABLES}.MASTER_SECRET_ID", GONE, "MASTER_SECRET_ID"),
+    ("environment", "root", "Ops.Metadata.BuildProperties.Binary", "oops", "functions/oops"),
+    ("nested", "root", "Storage.Properties.Parameters.Replica", "x", "Replica"),
+    ("nested", "root", "Database.Properties.Parameters.SubnetIds", GONE, "SubnetIds"),
+    ("nested", "Database", "/Outputs.Endpoint", GONE, "Endpoint"),
+    ("nested", "Storage", "/Outputs.AppSecretArn", GONE, "AppSecretArn"),
+    ("nested", "Uptime", "/Parameters.Path", {"Type": "String"}, "Path"),
+    ("routes", "root", "Webhooks.Properties.Events.Events", GONE, "/events"),
+    ("routes", "root", "Health.Properties.Events.Live.Properties.Path", "/alive", "/alive"),
+    ("schedules", "root", "Worker.Properties.Events.Tick.Properties.Input", "{job: tick}", "WorkerTick"),
+    ("schedules", "root", "Worker.Properties.Events.Tick.Properties.Input", GONE, "WorkerTick"),
+    ("schedules", "root", "Worker.Properties.Events.Tick.Properties.Input", '{"work": "tick"}', "WorkerTick"),
+    ("schedules", "root", "Worker.Properties.Events.Tick.Properties.State", "DISABLED", "WorkerTick"),
+]
+
+
+# A fault that is one in the eyes of another check, too.
+ALSO = {
+    ("logs", "Worker.Properties.LoggingConfig"): {"roles"},
+    ("logs", "Worker.Properties.LoggingConfig.LogGroup"): {"roles"},
+    ("logs", "HealthLogs.Properties.LogGroupName"): {"names"},
+    ("aliases", "Health.Properties.AutoPublishAlias"): {"routes"},
+    ("public", f"BucketPolicy.{TLS}.Effect"): {"wildcards", "transport"},
+    ("secrets", "/Outputs.Login"): {"nested"},
+    ("secrets", "/Outputs.Url"): {"nested"},
+    ("traffic", "Smoke.Properties.FunctionName"): {"logs"},
+}
+
+
+def planted(template, path, value):
+    sources = SOURCES.copy()
+    place = sources.root if template == "root" else {**sources.nested, **sources.apart}[template]
+    *way, last = path[1:].split(".") if path.startswith("/") else ["Resources", *path.split(".")]
+    for step in way:
+        place = place[int(step)] if isinstance(place, list) else place[step]
+    last = int(last) if isinstance(place, list) else last
+    if value is GONE:
+        del place[last]
+    else:
+        place[last] = value
+    return sources
+
+
+@pytest.mark.parametrize(
+    ("check", "template", "path", "value", "named"), PLANTED, ids=[f"{each[0]}-{each[1]}-{each[2]}" for each in PLANTED]
+)
+def test_a_planted_fault_is_found(known, check, template, path, value, named):
+    stage = translate(planted(template, path, value), **PARAMETERS)
+    found = {name: [fault for fault in CHECKS[name](stage) if fault not in known[name]] for name in CHECKS}
+    assert any(named in fault for fault in found[check]), f"{check} does not find it: {found[check]}"
+    others = {name for name, faults in found.items() if faults} - {check}
+    assert others - ALSO.get((check, path), set()) == set()
+
+
+@pytest.fixture(scope="module")
+def known():
+    stage = translate(SOURCES, **PARAMETERS)
+    return {name: CHECKS[name](stage) for name in CHECKS}
+
+
+def test_every_check_is_shown_to_find_something():
+    assert set(CHECKS) == {each[0] for each in PLANTED}
+
+
+def test_every_nested_template_has_planted_faults():
+    assert {*SOURCES.nested, *SOURCES.apart, "root"} == {each[1] for each in PLANTED}
