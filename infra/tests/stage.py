@@ -122,7 +122,10 @@ def translate(sources, **parameters):
         if name in root["Resources"]:
             given = root["Resources"][name]["Properties"].get("Parameters", {})
             nested[name] = resolve(template, _defaults(template) | given)
-    apart = {name: resolve(template, _defaults(template)) for name, template in sources.apart.items()}
+    apart = {}
+    for name, template in sources.apart.items():
+        same = {parameter: value for parameter, value in values.items() if parameter in template.get("Parameters", {})}
+        apart[name] = resolve(template, _defaults(template) | same)
     return Stage(sources, values, root, nested, apart)
 
 

@@ -1,4 +1,4 @@
-"""What cfn-lint, sam and checkov are in `make check-infra` for: each finds a fault that was planted in a copy.
+"""What cfn-lint, sam, checkov and zizmor are in `make check-infra` for: each finds a fault that was planted in a copy.
 
 sam does not look into nested templates, and cfn-lint not for outputs that they do not have: checks/wiring.py does.
 """
@@ -20,6 +20,8 @@ CFN_LINT = [TOOLS / "cfn-lint", *TEMPLATES]
 SAM = [TOOLS / "sam", "validate", "--lint"]
 CHECKOV = [ROOT / ".venv-checkov/bin/checkov", "--config-file", "infra/checkov.yaml"]
 CHECKOV += [word for template in TEMPLATES for word in ("--file", template)]
+ZIZMOR = [TOOLS / "zizmor", "--offline", "--no-progress", "--min-severity", "medium", ".github"]
+WORKFLOWS = [f".github/workflows/{path.name}" for path in sorted((ROOT / ".github/workflows").glob("*.yml"))]
 
 PLANTED = [
     (SAM, "template.yaml", "AutoPublishAlias: live", "AutoPublishAlia: live", "AutoPublishAlia"),
@@ -30,6 +32,9 @@ PLANTED = [
     (CFN_LINT, "infra/network.yaml", "VpcEndpointType: Gateway", "EndpointType: Gateway", "EndpointType"),
     (CFN_LINT, "infra/uptime.yaml", "Type: HTTPS", "Type: HTTPSS", "HTTPSS"),
     (CFN_LINT, "infra/replica.yaml", "!GetAtt Bucket.Arn", "!GetAtt Bucke.Arn", "Bucke"),
+    (CFN_LINT, "infra/github.yaml", "!GetAtt StackRole.Arn", "!GetAtt StackRol.Arn", "StackRol"),
+    (ZIZMOR, ".github/workflows/ci.yml", "pull_request:", "pull_request_target:", "dangerous-triggers"),
+    (ZIZMOR, ".github/workflows/deploy-stage.yml", "$STAGE", "${{ inputs.stage }}", "template-injection"),
     (CHECKOV, "infra/storage.yaml", "BlockPublicPolicy: true", "BlockPublicPolicy: false", "CKV_AWS_54"),
     (CHECKOV, "infra/database.yaml", "StorageEncrypted: true", "StorageEncrypted: false", "CKV_AWS_16"),
 ]
@@ -42,8 +47,8 @@ def name(planted):
 
 @pytest.mark.parametrize(("tool", "file", "old", "new", "named"), PLANTED, ids=map(name, PLANTED))
 def test_the_tool_finds_it(tmp_path, tool, file, old, new, named):
-    for each in [*TEMPLATES, "infra/checkov.yaml", "samconfig.toml"]:
-        (tmp_path / each).parent.mkdir(exist_ok=True)
+    for each in [*TEMPLATES, *WORKFLOWS, "infra/checkov.yaml", "samconfig.toml"]:
+        (tmp_path / each).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / each, tmp_path / each)
     text = (tmp_path / file).read_text()
     assert old in text
@@ -52,3 +57,7 @@ def test_the_tool_finds_it(tmp_path, tool, file, old, new, named):
     done = subprocess.run(tool, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode != 0, done.stdout + done.stderr
     assert named in done.stdout + done.stderr
+
+
+def test_every_template_has_a_planted_fault():
+    assert set(TEMPLATES) - {each[1] for each in PLANTED} == set()

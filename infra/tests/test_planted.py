@@ -12,6 +12,18 @@ GONE = object()
 TLS = "Properties.PolicyDocument.Statement.0"
 STATEMENTS = "Properties.Policies.0.PolicyDocument.Statement"
 VARIABLES = "Properties.Environment.Variables"
+GROUPS = "arn:aws:codedeploy:${AWS::Region}:${AWS::AccountId}:deploymentgroup:"
+OTHER_STAGE = "arn:aws:lambda:*:123456789012:function:solo-os-staging-ops:live"
+SUBJECT = "token.actions.githubusercontent.com:sub"
+TRUST = "DeployRole.Properties.AssumeRolePolicyDocument.Statement.0.Condition"
+
+
+def sid(role, name):
+    """The path to a statement of a role in infra/github.yaml. Its place in the list may change."""
+    said = SOURCES.apart["github"]["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    (place,) = [index for index, statement in enumerate(said) if statement["Sid"] == name]
+    return f"{role}.{STATEMENTS}.{place}"
+
 
 # Check, template, path below Resources (or from the top, with a slash), what is put there, what the fault names.
 PLANTED = [
@@ -59,6 +71,7 @@ PLANTED = [
     ("names", "root", "Inbox.Properties.QueueName", "inbox", "Inbox"),
     ("names", "root", "Dashboard.Properties.DashboardName", "solo-os", "Dashboard"),
     ("names", "root", "Budget.Properties.Budget.BudgetName", "monthly", "Budget"),
+    ("names", "root", "WorkerRelease.Properties.AlarmName", {"Fn::Sub": "worker-${Worker.Version.Version}"}, "WorkerRelease"),
     ("names", "Storage", "AssetsBucket.Properties.BucketName", "assets", "AssetsBucket"),
     ("names", "Database", "Instance.Properties.DBInstanceIdentifier", "solo", "Instance"),
     ("spool", "Storage", "AssetsBucket.Properties.LifecycleConfiguration.Rules.1.ExpirationInDays", 18, "AssetsBucket"),
@@ -78,15 +91,30 @@ PLANTED = [
     ("wildcards", "root", f"WorkerRole.{STATEMENTS}.1.Resource", "*", "WorkerRole"),
     ("wildcards", "root", f"WorkerRole.{STATEMENTS}.2.Action", ["sqs:*"], "WorkerRole"),
     ("wildcards", "root", f"CourierRole.{STATEMENTS}.2.Resource", {"Fn::Sub": "arn:aws:sqs:${AWS::Region}:1:*"}, "CourierRole"),
+    ("wildcards", "root", f"SmokeRole.{STATEMENTS}.3.Resource", {"Fn::Sub": f"{GROUPS}*/*"}, "SmokeRole"),
     ("wildcards", "root", f"WebhooksRole.{STATEMENTS}.3.Resource", "arn:aws:s3:::*/spool", "WebhooksRole"),
     ("wildcards", "root", "TracesPolicy.Properties.PolicyDocument.Statement.0.Action", ["s3:GetObject"], "TracesPolicy"),
     ("wildcards", "root", "OpsRole.Properties.ManagedPolicyArns", ["arn:aws:iam::aws:policy/AdministratorAccess"], "OpsRole"),
     ("wildcards", "root", f"OpsRole.{STATEMENTS}.0.NotAction", ["s3:GetObject"], "OpsRole"),
     ("wildcards", "Storage", "ReplicationPolicy.Properties.PolicyDocument.Statement.0.Resource", "*", "ReplicationPolicy"),
+    ("wildcards", "github", sid("StackRole", "Schedules") + ".Action", ["scheduler:*"], "StackRole"),
+    ("wildcards", "github", sid("DeployRole", "Secrets") + ".Action", ["secretsmanager:*"], "DeployRole"),
+    ("wildcards", "github", sid("DeployRole", "Secrets") + ".Resource", "*", "DeployRole"),
+    ("deployers", "github", sid("DeployRole", "Record") + ".Resource", OTHER_STAGE, "Record"),
+    ("deployers", "github", sid("StackRole", "Functions") + ".Resource", OTHER_STAGE, "Functions"),
+    ("deployers", "github", sid("StackRole", "Queues") + ".Resource", "arn:aws:sqs:*:1:solo-os-*", "Queues"),
+    ("deployers", "github", sid("StackRole", "NotTheseRoles"), GONE, "change itself"),
+    ("deployers", "github", sid("StackRole", "RolesPolicies") + ".Condition", GONE, "attach any"),
+    ("deployers", "github", sid("StackRole", "HealthChecks"), GONE, "said to be broad"),
+    ("trust", "github", f"{TRUST}.StringLike", GONE, "anyone"),
+    ("trust", "github", f"{TRUST}.StringEquals", GONE, "somebody else"),
+    ("trust", "github", f"{TRUST}.StringLike", {SUBJECT: {"Fn::Sub": "repo:${Owner}/${Name}:*"}}, "repo:${Owner}/${Name}:*"),
+    ("trust", "github", f"{TRUST}.StringLike", {SUBJECT: {"Fn::Sub": "repo:${Owner}/*:environment:${Stage}"}}, "repo:${Owner}/*"),
+    ("trust", "github", f"{TRUST}.StringLike", {SUBJECT: {"Fn::Sub": "repo:${Owner}/${Name}:environment:staging"}}, "staging"),
     ("public", "Storage", "AssetsBucket.Properties.PublicAccessBlockConfiguration.BlockPublicPolicy", False, "AssetsBucket"),
     ("public", "Storage", "BackupsBucket.Properties.AccessControl", "PublicRead", "BackupsBucket"),
     ("public", "replica", f"BucketPolicy.{TLS}.Effect", "Allow", "BucketPolicy"),
-    ("public", "root", "QueuesPolicy.Properties.PolicyDocument.Statement.1.Principal", {"AWS": "*"}, "QueuesPolicy"),
+    ("public", "root", "OutboundPolicy.Properties.PolicyDocument.Statement.1.Principal", {"AWS": "*"}, "OutboundPolicy"),
     (
         "public",
         "root",
@@ -113,7 +141,20 @@ PLANTED = [
     ("versions", "root", f"Ops.{VARIABLES}.RELEASE", GONE, "Ops"),
     ("versions", "root", f"Migrate.{VARIABLES}.RELEASE", {"Ref": "Release"}, "Migrate"),
     ("traffic", "root", "Health.Properties.DeploymentPreference", {"Hooks": {}}, "Health"),
-    ("traffic", "root", "Worker.Properties.DeploymentPreference.Alarms", [{"Ref": "OpsErrors"}], "Worker"),
+    ("traffic", "root", "Worker.Properties.DeploymentPreference.Alarms", [{"Ref": "WorkerErrors"}], "Worker"),
+    ("traffic", "root", "Worker.Properties.DeploymentPreference.Alarms", [{"Ref": "OpsRelease"}], "Worker"),
+    ("traffic", "root", "WorkerRelease.Properties.MetricName", "Invocations", "WorkerRelease"),
+    ("traffic", "root", "WorkerRelease.Properties.Dimensions.0.Value", {"Ref": "Ops"}, "WorkerRelease"),
+    ("traffic", "root", "WorkerRelease.Properties.Dimensions.1.Value", {"Fn::Sub": "${Worker}:new"}, "WorkerRelease"),
+    ("traffic", "root", "WorkerRelease.Properties.Dimensions.2", GONE, "WorkerRelease"),
+    (
+        "traffic",
+        "root",
+        "WorkerRelease.Properties.Dimensions.2.Value",
+        {"Fn::GetAtt": ["Ops", "Version.Version"]},
+        "WorkerRelease",
+    ),
+    ("traffic", "root", "WorkerRelease.Properties.AlarmName", {"Fn::Sub": "${AWS::StackName}-worker"}, "WorkerRelease"),
     ("traffic", "root", "Smoke.Properties.FunctionName", {"Fn::Sub": "${AWS::StackName}-smoke"}, "Smoke"),
     ("traffic", "root", f"Smoke.{VARIABLES}.OPS_VERSION", {"Ref": "Ops"}, "Ops"),
     ("environment", "root", f"Webhooks.{VARIABLES}.INBOX_QUEUE_URL", GONE, "INBOX_QUEUE_URL"),
@@ -142,6 +183,7 @@ ALSO = {
     ("logs", "HealthLogs.Properties.LogGroupName"): {"names"},
     ("aliases", "Health.Properties.AutoPublishAlias"): {"routes"},
     ("public", f"BucketPolicy.{TLS}.Effect"): {"wildcards", "transport"},
+    ("wildcards", sid("DeployRole", "Secrets") + ".Resource"): {"deployers"},
     ("secrets", "/Outputs.Login"): {"nested"},
     ("secrets", "/Outputs.Url"): {"nested"},
     ("traffic", "Smoke.Properties.FunctionName"): {"logs"},

@@ -3,6 +3,7 @@
 import re
 
 from . import check
+from .deployers import is_broad
 
 # These know no resource that could be named: X-Ray has none, and a network interface exists only once it was made.
 UNNAMEABLE = {
@@ -47,6 +48,8 @@ def allowed(stage):
 @check
 def wildcards(stage):
     for where, name, statement in allowed(stage):
+        if is_broad(where, name, statement):
+            continue
         actions = _list(statement.get("Action", []))
         if "NotAction" in statement or "NotResource" in statement:
             yield f"{name} of {where} allows all but something"
@@ -56,21 +59,22 @@ def wildcards(stage):
         for resource in _list(statement.get("Resource", [])):
             if _is_anything(resource) and not set(actions) <= UNNAMEABLE:
                 yield f"{name} of {where} allows {', '.join(actions)} on anything"
-    for name, resource in stage.of("AWS::IAM::Role").items():
+    for _, name, resource in stage.all_of("AWS::IAM::Role"):
         for arn in resource["Properties"].get("ManagedPolicyArns", []):
             if isinstance(arn, str) and "/service-role/" not in arn:
                 yield f"{name} has a policy of AWS that is wider than it needs ({arn})"
 
 
 def _is_anything(resource):
-    """`*`, or an ARN that names a service or a kind, and no thing. `${Function.Arn}:*` are the versions of one function."""
+    """`*`, or an ARN that names a service or a kind, and no thing. `${Function.Arn}:*` are the versions of one function, and
+    `<the stack's>/*` is what belongs to a thing of the stack."""
     text = resource.get("Fn::Sub", "") if isinstance(resource, dict) else resource
     text = text[0] if isinstance(text, list) else text
     if not text.startswith("arn:"):
         return text == "*"
     service, thing = text.split(":")[2], text.split(":")[-1]
     # In an ARN of S3, what stands before the slash is the bucket; in others, the kind of thing.
-    return thing.split("/")[0 if service == "s3" else -1] == "*" and "${" not in thing
+    return thing.split("/")[0 if service == "s3" else -1] == "*" and "${" not in thing and "the-stack" not in thing
 
 
 @check

@@ -41,7 +41,9 @@ def watched(stage):
     errors, waiting = set(), set()
     for alarm in stage.of("AWS::CloudWatch::Alarm").values():
         for metric in _metrics(alarm["Properties"]):
-            for dimension in metric.get("Dimensions", []):
+            dimensions = metric.get("Dimensions", [])
+            # With more of them it is about a part of the calls, as those of one version.
+            for dimension in dimensions if len(dimensions) == 1 else []:
                 if (metric["Namespace"], metric["MetricName"]) == ("AWS/Lambda", "Errors"):
                     errors.add(dimension["Value"].get("Ref"))
                 if (metric["Namespace"], metric["MetricName"]) == ("AWS/SQS", "ApproximateNumberOfMessagesVisible"):

@@ -63,10 +63,29 @@ def traffic(stage):
         if not str(stage.functions[before[name]]["Properties"]["FunctionName"]).startswith("CodeDeployHook_"):
             yield f"{before[name]} has a name that CodeDeploy may not call"
         group = groups[f"{name}DeploymentGroup"]["Properties"]
-        watched = [alarm["Name"].get("Ref") for alarm in group.get("AlarmConfiguration", {}).get("Alarms", [])]
-        if not any(f"'Ref': '{name}'" in str(alarms.get(alarm)) for alarm in watched):
-            yield f"{name} keeps its traffic whatever its alarms say"
-        tested = environment(stage, before[name]).get(f"{name.upper()}_VERSION")
         version = stage.version_of(name)
+        watched = [alarm["Name"].get("Ref") for alarm in group.get("AlarmConfiguration", {}).get("Alarms", [])]
+        if watched != [f"{name}Release"] or watched[0] not in alarms:
+            yield f"{name} keeps its traffic whatever {name}Release says"
+        elif version:
+            yield from _about_the_release(stage, name, version[0], alarms[watched[0]]["Properties"])
+        tested = environment(stage, before[name]).get(f"{name.upper()}_VERSION")
         if version and tested != {"Ref": version[0]}:
             yield f"{before[name]} does not test the new version of {name}"
+
+
+def _about_the_release(stage, function, version, alarm):
+    """An alarm about all versions, or about the last one, would stop the deployment of its own fix. So it is about the errors
+    of the new version, and named after it: CloudFormation then makes a new alarm, which has seen nothing yet."""
+    name = stage.functions[function]["Properties"]["FunctionName"]
+    said = {dimension["Name"]: dimension["Value"] for dimension in alarm.get("Dimensions", [])}
+    if (alarm.get("Namespace"), alarm.get("MetricName")) != ("AWS/Lambda", "Errors"):
+        yield f"{function}Release is not about errors"
+    if said.get("FunctionName") not in ({"Ref": function}, name):
+        yield f"{function}Release is not about {function}"
+    if said.get("Resource") not in ({"Fn::Sub": f"${{{function}}}:live"}, f"{name}:live"):
+        yield f"{function}Release is not about the traffic of the alias live"
+    if said.get("ExecutedVersion") != {"Fn::GetAtt": [version, "Version"]}:
+        yield f"{function}Release is not about the new version of {function}"
+    if version not in str(alarm.get("AlarmName")):
+        yield f"{function}Release has the same name for each version, and the state of the last one"
