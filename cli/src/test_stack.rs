@@ -72,7 +72,9 @@ async fn run_beside(project: &Project, arguments: &Arguments) -> anyhow::Result<
         status = child.wait() => status?,
         error = backing.broken() => return Err(error),
     };
-    // The embedded server is thrown away whole; someone else's is left as it was.
-    stack::drop_databases(&server, &prefix).await?;
+    // The embedded server is thrown away whole; someone else's is left as it was. (Each DROP waits for a checkpoint.)
+    if backing.postgres().is_none() {
+        stack::drop_databases(&server, &prefix).await?;
+    }
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }
