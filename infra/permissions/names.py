@@ -42,8 +42,6 @@ def patterns(stage):
                 all_of[f"{name}.Arn"] = f"arn:aws:lambda:{PLACE}:function:{resource['Properties']['FunctionName']}"
             case "AWS::Logs::LogGroup":
                 all_of[f"{name}.Arn"] = f"arn:aws:logs:{PLACE}:log-group:{resource['Properties']['LogGroupName']}:*"
-            case "AWS::CodeDeploy::Application":
-                all_of[name] = f"test-{_kebab(name)}"
     return all_of
 
 

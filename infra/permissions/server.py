@@ -58,7 +58,7 @@ def resource_of(request, said):
             return function(request, place)
         case "codedeploy":
             # It says a deployment; AWS knows of which application that is. Here there is but one.
-            return f"arn:aws:codedeploy:{place}:deploymentgroup:test-serverless-deployment-application/group"
+            return f"arn:aws:codedeploy:{place}:deploymentgroup:the-stack-ServerlessDeploymentApplication-1/group"
     return said
 
 

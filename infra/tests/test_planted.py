@@ -105,6 +105,7 @@ PLANTED = [
     ("deployers", "github", sid("StackRole", "Queues") + ".Resource", "arn:aws:sqs:*:1:solo-os-*", "Queues"),
     ("deployers", "github", sid("StackRole", "NotTheseRoles"), GONE, "change itself"),
     ("deployers", "github", sid("StackRole", "RolesPolicies") + ".Condition", GONE, "attach any"),
+    ("deployers", "github", sid("StackRole", "Budgets") + ".Action", [f"budgets:{'A' * 2000}"], "more policies than IAM takes"),
     ("deployers", "github", sid("StackRole", "HealthChecks"), GONE, "said to be broad"),
     ("trust", "github", f"{TRUST}.StringLike", GONE, "anyone"),
     ("trust", "github", f"{TRUST}.StringEquals", GONE, "somebody else"),

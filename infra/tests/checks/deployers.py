@@ -4,6 +4,7 @@ They make and unmake everything that a stage has, so some of what they may do is
 with its reason; the rest is held to what everything else is held to (access.py).
 """
 
+import json
 import re
 
 from . import check
@@ -48,6 +49,9 @@ UNNAMED = {
 }
 BROAD = OWN | UNNAMED
 
+# What IAM takes of a role's own policies, white space apart. The prefix may be up to 31 characters and is said about 30 times.
+LARGEST = 10_240 - 30 * (31 - len(PREFIX))
+
 
 def is_broad(where, role, statement):
     return where == FILE and (role, statement.get("Sid")) in BROAD
@@ -66,6 +70,10 @@ def deployers(stage):
         for resource in _list(statement["Resource"]):
             if not _is_here(resource, template) and not own.search(_text(resource)):
                 yield f"{role} of {FILE} reaches beyond its stage ({statement.get('Sid')}: {_text(resource)})"
+    for role in sorted({role for role, _ in seen}):
+        size = len(json.dumps([statement for name, statement in _statements(template) if name == role], separators=(",", ":")))
+        if size > LARGEST:
+            yield f"{role} of {FILE} has more policies than IAM takes ({size} characters, of {LARGEST})"
     for role, sid in sorted(set(BROAD) - seen):
         yield f"{role} of {FILE} is said to be broad in {sid}, which it does not have"
     if not any(role == "StackRole" and _spares_itself(statement) for role, statement in _statements(template)):
