@@ -36,7 +36,7 @@ PLANTED = [
     (ZIZMOR, ".github/workflows/ci.yml", "pull_request:", "pull_request_target:", "dangerous-triggers"),
     (ZIZMOR, ".github/workflows/deploy-stage.yml", "$STAGE", "${{ inputs.stage }}", "template-injection"),
     (CHECKOV, "infra/storage.yaml", "BlockPublicPolicy: true", "BlockPublicPolicy: false", "CKV_AWS_54"),
-    (CHECKOV, "infra/database.yaml", "StorageEncrypted: true", "StorageEncrypted: false", "CKV_AWS_16"),
+    (CHECKOV, "infra/database.yaml", "PubliclyAccessible: false", "PubliclyAccessible: true", "CKV_AWS_17"),
 ]
 
 
