@@ -204,9 +204,7 @@ fn templates(root: &Path) -> Check {
 }
 
 fn lint(root: &Path, program: &Path) -> Result<String, String> {
-    let nested = std::fs::read_dir(root.join("infra")).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut files: Vec<_> = nested.filter(|path| path.extension().is_some_and(|kind| kind == "yaml")).collect();
-    files.push(root.join("template.yaml"));
+    let files = template_files(root);
     let output = Command::new(program).args(["--non-zero-exit-code", "error"]).args(&files).current_dir(root).output();
     let output = output.map_err(|error| format!("cfn-lint cannot be run: {error}"))?;
     if !output.status.success() {
@@ -216,9 +214,29 @@ fn lint(root: &Path, program: &Path) -> Result<String, String> {
     Ok(format!("{} templates", files.len()))
 }
 
+/// `template.yaml` and those in `infra/`, where other YAML is, too.
+fn template_files(root: &Path) -> Vec<PathBuf> {
+    let nested = std::fs::read_dir(root.join("infra")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_template = |path: &PathBuf| {
+        path.extension().is_some_and(|kind| kind == "yaml")
+            && std::fs::read_to_string(path).is_ok_and(|text| text.starts_with("AWSTemplateFormatVersion"))
+    };
+    std::iter::once(root.join("template.yaml")).chain(nested.filter(is_template)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_template_is_not_taken_for_one() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let mut names: Vec<_> =
+            template_files(root).iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+        names.sort_unstable();
+        let expected = ["database", "github", "network", "replica", "storage", "template", "uptime"];
+        assert_eq!(names, expected.map(|name| format!("{name}.yaml")));
+    }
 
     #[test]
     fn versions_of_sam_are_compared_by_number() {

@@ -56,7 +56,8 @@ fn unsent(chain: &str) -> String {
     if chain.contains("expired") || chain.contains("Expired") {
         return format!("your AWS session has expired: sign in again (`aws sso login`) ({chain})");
     }
-    if ["no credentials found in chain", "no providers in chain"].iter().any(|sign| chain.contains(sign)) {
+    // The last place where they are looked for is a machine of EC2's own service, which there is none of.
+    if ["no credentials found in chain", "no providers in chain", "IMDS"].iter().any(|sign| chain.contains(sign)) {
         return "there are no AWS credentials: sign in (`aws sso login` and AWS_PROFILE, which needs the AWS CLI, or \
                 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
             .into();
@@ -74,6 +75,7 @@ mod tests {
         assert!(advice_for("ExpiredTokenException").unwrap().contains("sign in again"));
         assert!(advice_for("ValidationError").is_none());
         assert!(unsent("dispatch failure: no providers in chain provided credentials").contains("no AWS credentials"));
+        assert!(unsent("failed to load IMDS session token").contains("no AWS credentials"));
         assert!(unsent("the SSO token has expired").contains("sign in again"));
         assert!(unsent("dns error").contains("network"));
     }
