@@ -19,6 +19,7 @@ pub async fn package(project: &Project, stage: CloudName, template: &Path) -> an
     let arguments: Vec<OsString> = [
         "package".as_ref(),
         "--resolve-s3".as_ref(),
+        "--no-progressbar".as_ref(),
         "--template-file".as_ref(),
         template.as_os_str(),
         "--output-template-file".as_ref(),
