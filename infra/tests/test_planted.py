@@ -46,6 +46,7 @@ PLANTED = [
     ("timeouts", "root", "Courier.Properties.Timeout", 300, "Outbound"),
     ("failures", "root", "Worker.Properties.EventInvokeConfig", GONE, "Worker"),
     ("failures", "root", "Worker.Properties.EventInvokeConfig.DestinationConfig", GONE, "Worker"),
+    ("failures", "root", "Ops.Properties.EventInvokeConfig", GONE, "Ops"),
     ("failures", "root", "MigrateFailures", GONE, "Migrate"),
     ("failures", "root", f"MigrateRole.{STATEMENTS}.2", GONE, "Migrate"),
     ("failures", "root", "SmokeFailures.Properties.Qualifier", "live", "Smoke"),
@@ -179,6 +180,7 @@ PLANTED = [
 
 # A fault that is one in the eyes of another check, too.
 ALSO = {
+    ("aliases", "Courier.Properties.AutoPublishAlias"): {"failures"},
     ("logs", "Worker.Properties.LoggingConfig"): {"roles"},
     ("logs", "Worker.Properties.LoggingConfig.LogGroup"): {"roles"},
     ("logs", "HealthLogs.Properties.LogGroupName"): {"names"},

@@ -119,7 +119,10 @@ def failures(stage):
     for name, schedule in stage.of("AWS::Scheduler::Schedule").items():
         if _queue_of(stage, schedule["Properties"]["Target"].get("DeadLetterConfig", {}).get("Arn")) is None:
             yield f"{name} has no queue for what it cannot deliver"
+    configs = [config["Properties"]["FunctionName"] for config in stage.of("AWS::Lambda::EventInvokeConfig").values()]
     for name in stage.functions:
+        if {"Ref": name} not in configs and not list(_mappings_of(stage, name)):
+            yield f"{name} has no place for its failures"
         for mapping in _mappings_of(stage, name):
             yield from _fed(stage, name, mapping["Properties"])
 
