@@ -15,6 +15,7 @@ pub mod handlers;
 pub mod http;
 pub mod inbox;
 pub mod invocation;
+pub mod jobs;
 pub mod migrations;
 pub mod objects;
 pub mod outbox;

@@ -104,7 +104,20 @@ fn directives(level: LogLevel) -> String {
         LogLevel::Warn => "warn",
         LogLevel::Error => "error",
     };
-    let ours = ["shared", "app", "worker", "webhooks", "courier", "health", "migrate", "ops", "smoke"];
+    let ours = [
+        "shared",
+        "app",
+        "backup",
+        "cleanup",
+        "courier",
+        "health",
+        "migrate",
+        "ops",
+        "reconcile",
+        "smoke",
+        "webhooks",
+        "worker",
+    ];
     let quiet = if level == "error" { "error" } else { "warn" };
     let directives = ours.iter().fold(quiet.to_owned(), |all, name| format!("{all},{name}={level}"));
     // The runtime's span carries the request id; it exists only while `info` is on for it.

@@ -7,7 +7,7 @@ fn allowed(krate: &str) -> &'static [&'static str] {
     match krate {
         "shared" => &[],
         "app" | "testkit" => &["shared"],
-        "solo" => &["app", "health", "migrate", "ops", "shared", "webhooks"],
+        "solo" => &["app", "backup", "health", "migrate", "ops", "shared", "webhooks"],
         "bench" => &["shared", "testkit"],
         _function => &["app", "shared"],
     }

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// `solo.toml` as it was when the function was built.
-const BUILT_IN: &str = include_str!("../../../solo.toml");
+pub(crate) const BUILT_IN: &str = include_str!("../../../solo.toml");
 
 /// What a function needs to know at start.
 #[derive(Clone, Debug)]

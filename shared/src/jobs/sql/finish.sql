@@ -1,0 +1,16 @@
+-- Ends a run, and remembers a success. No row when it was given up as stuck.
+--
+-- $1 id  $2 job  $3 what it did; null when it failed  $4 why it failed
+WITH finished AS (
+    UPDATE job_runs
+       SET finished_at = now(),
+           outcome = CASE WHEN $4::text IS NULL THEN 'succeeded' ELSE 'failed' END,
+           result = $3,
+           error = left($4, 4000)
+     WHERE id = $1 AND finished_at IS NULL
+    RETURNING job, outcome
+),
+remembered AS (
+    UPDATE jobs SET last_success_at = now() FROM finished f WHERE name = $2 AND f.outcome = 'succeeded'
+)
+SELECT outcome FROM finished
