@@ -56,6 +56,36 @@ def routes(stage):
             yield f"{path} goes to {here.get(path)} in the template, to {local.get(path)} in Cargo.toml"
 
 
+def registered():
+    """`{job: function}`: the jobs that are watched (shared/src/jobs/registry.rs)."""
+    text = (ROOT / "shared/src/jobs/registry.rs").read_text()
+    return dict(re.findall(r'name: "(\w+)",\s*function: "(\w+)"', text))
+
+
+@check
+def jobs(stage):
+    """Each job that is watched has one schedule, at its function, and nothing else has one. Whoever has OperatorPolicy may run
+    all but the tick."""
+    scheduled = sorted(
+        (json.loads(target["Input"])["job"], target["Arn"]["Ref"].split("Alias")[0])
+        for schedule in stage.of("AWS::Scheduler::Schedule").values()
+        for target in [schedule["Properties"]["Target"]]
+        if re.fullmatch(r'\{"job": "\w+"\}', target.get("Input", ""))
+    )
+    for job, function in sorted(registered().items()):
+        if scheduled.count((job, function)) != 1:
+            yield f"the job {job} of {function} has {scheduled.count((job, function))} schedules"
+    for job, function in scheduled:
+        if registered().get(job) != function:
+            yield f"{function} has a schedule for {job}, which is not its job (shared/src/jobs/registry.rs)"
+    policy = stage.root["Resources"]["OperatorPolicy"]["Properties"]["PolicyDocument"]
+    may = [each["Resource"] for each in policy["Statement"] if each["Action"] == "lambda:InvokeFunction"]
+    invoked = {re.sub(r"\$\{(\w+)\.Arn\}:live", r"\1", arn["Fn::Sub"]) for arns in may for arn in arns}
+    wanted = {"Ops", *registered().values()} - {"Worker"}
+    if invoked != wanted:
+        yield f"OperatorPolicy lets operators invoke {sorted(invoked)}, not {sorted(wanted)}"
+
+
 @check
 def schedules(stage):
     """Whether the function takes the input, test_packages.py asks the function itself."""
@@ -69,3 +99,7 @@ def schedules(stage):
             yield f"{name} names no job"
         if schedule["Properties"].get("State", "ENABLED") != "ENABLED":
             yield f"{name} is switched off"
+        if schedule["Properties"].get("FlexibleTimeWindow") != {"Mode": "OFF"}:
+            yield f"{name} comes when it likes"
+        if schedule["Properties"].get("ScheduleExpressionTimezone", "UTC") != "UTC":
+            yield f"{name} is not in UTC"
