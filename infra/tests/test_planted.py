@@ -180,6 +180,7 @@ PLANTED = [
     ("order", "root", "Health.DependsOn", GONE, "Health"),
     ("order", "root", "Migration.Properties.ServiceToken", {"Ref": "Migrate.Version"}, "Migration"),
     ("order", "root", "Migration.Properties.Version", GONE, "Migration"),
+    ("order", "root", "Migration.Properties.Database", GONE, "another database"),
     ("versions", "root", "Health.UpdateReplacePolicy", GONE, "Health"),
     ("versions", "root", "Health.Properties.VersionDeletionPolicy", "Delete", "Health"),
     ("versions", "root", "Health.Properties.VersionDescription", "Health", "Health"),

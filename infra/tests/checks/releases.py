@@ -18,6 +18,8 @@ def order(stage):
     version = stage.version_of("Migrate")
     if version is None or migration.get("Version") != {"Ref": version[0]}:
         yield "Migration does not run again when the code of Migrate changes"
+    if migration.get("Database") != stage.parameters["DatabaseName"]:
+        yield "Migration does not run again when the functions use another database (a version takes no notice of a parameter)"
     for name, function in stage.functions.items():
         after = function.get("DependsOn", [])
         after = after if isinstance(after, list) else [after]
