@@ -84,7 +84,7 @@ lint-infra: .venv-infra/ready .venv-checkov/ready
 	@.venv-infra/bin/zizmor --offline --no-progress --min-severity medium .github
 	@$(INFRA) sam validate --lint
 	@.venv-checkov/bin/checkov --config-file infra/checkov.yaml $(addprefix --file ,$(TEMPLATES))
-	@$(INFRA) python -m pytest infra/tests --ignore infra/tests/test_packages.py
+	@$(INFRA) python -m pytest infra/tests --ignore infra/tests/test_packages.py --ignore infra/tests/test_packaged_backup.py
 
 # The tests of the tool first: they plant faults in the roles. Then the functions' own tests, each under its role.
 .PHONY: permissions
@@ -93,9 +93,10 @@ permissions: setup .venv-infra/ready ## Run each function's tests under its role
 	@$(SOLO) test-stack -- env PYTHONPATH=infra:infra/tests .venv-infra/bin/python -m permissions
 
 .PHONY: package
-package: .venv/ready .venv-infra/ready programs ## Build every function for Lambda, measure it and start it
+package: setup .venv-infra/ready programs ## Build every function for Lambda, measure it and start it
 	@$(INFRA) sam build --parameter-overrides Architecture=$(ARCHITECTURE)
-	@$(INFRA) ARCHITECTURE=$(ARCHITECTURE) python -m pytest infra/tests/test_packages.py
+	@$(INFRA) ARCHITECTURE=$(ARCHITECTURE) $(SOLO) test-stack -- \
+		.venv-infra/bin/python -m pytest infra/tests/test_packages.py infra/tests/test_packaged_backup.py
 
 .PHONY: fmt
 fmt:

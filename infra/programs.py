@@ -10,6 +10,7 @@ Amazon Linux 2023. Their licence is PostgreSQL's, and lies beside them. Python's
 import importlib.metadata
 import platform
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -42,7 +43,8 @@ def main(architecture):
     else:
         files = chosen(read_downloaded(requirement, machine))
     check(files, elf)
-    stamp.unlink(missing_ok=True)
+    # What an older wheel left is not taken for a part of this one.
+    shutil.rmtree(folder, ignore_errors=True)
     for (place, name), content in files.items():
         path = folder / place / name
         path.parent.mkdir(parents=True, exist_ok=True)
