@@ -9,6 +9,7 @@ mod postgres;
 mod process;
 mod pump;
 mod receiver;
+mod times;
 mod wiring;
 
 pub use aws::{ASSETS_BUCKET, environment as aws_environment, sdk_config, set_visibility};
