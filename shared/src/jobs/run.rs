@@ -24,6 +24,9 @@ const FINISH: &str = include_str!("sql/finish.sql");
 /// Between two words of a run about how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
+/// Of an error that is told of, in characters.
+const LONGEST_LINE: usize = 500;
+
 /// Who wants a run: the schedule, or a person (`solo jobs run`).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Call {
@@ -46,6 +49,7 @@ pub enum JobError {
     /// The run was given up as stuck before it ended, or its end could not be recorded.
     #[error("the end of the run could not be recorded: {0}")]
     Unrecorded(String),
+    /// The database is out of reach, or refuses: nothing was begun.
     #[error(transparent)]
     Database(#[from] DbError),
 }
@@ -96,12 +100,13 @@ where
     E: Display,
 {
     let id = call.run_id.unwrap_or_else(clock::new_id);
-    start(database, job, id, call.actor.as_deref()).await?;
+    start(database, job, id, call.actor.as_deref().filter(|actor| !actor.is_empty())).await?;
     tracing::info!(job = job.name, run_id = %id, actor = call.actor, "the job began");
     let progress = Progress { database, id, last: Mutex::new(None) };
     let worked = match timeout_at(deadline, work(&progress)).await {
         Ok(Ok(result)) => Ok(result),
-        Ok(Err(error)) => Err(error.to_string()),
+        // The database takes no NUL.
+        Ok(Err(error)) => Err(error.to_string().replace('\0', "\u{fffd}")),
         Err(_) => Err("it did not end within its function's time".to_owned()),
     };
     match worked {
@@ -129,8 +134,8 @@ async fn start(database: &Database, job: &Job, id: Uuid, actor: Option<&str>) ->
 
 /// The row's end, and the alerts that come or go with it, in one transaction.
 async fn finish(database: &Database, job: &Job, id: Uuid, worked: Result<&Value, &str>) -> Result<(), JobError> {
-    let mut session = database.session().await?;
     let unrecorded = |error: DbError| JobError::Unrecorded(error.to_string());
+    let mut session = database.session().await.map_err(unrecorded)?;
     session.begin().await.map_err(unrecorded)?;
     let finished = session.execute(FINISH, &[&id, &job.name, &worked.ok(), &worked.err()]).await;
     if finished.map_err(unrecorded)? == 0 {
@@ -139,12 +144,18 @@ async fn finish(database: &Database, job: &Job, id: Uuid, worked: Result<&Value,
     match worked {
         Ok(_) => resolve(&mut session, job.name).await,
         Err(error) => {
-            let message = format!("the job {} failed: {error}", job.name);
+            let error = first_line(error);
+            let message = format!("the job {} failed: {error} (docs/runbook.md, \"A job failed\")", job.name);
             alerts::raise(&mut session, job.severity, &format!("job_failed:{}", job.name), &message).await
         }
     }
     .map_err(unrecorded)?;
     session.commit().await.map_err(unrecorded)
+}
+
+/// What fits into an alert.
+pub(super) fn first_line(error: &str) -> String {
+    error.trim_start().lines().next().unwrap_or_default().chars().take(LONGEST_LINE).collect()
 }
 
 async fn resolve(session: &mut Session<'_>, job: &str) -> Result<(), DbError> {

@@ -13,6 +13,8 @@ use testkit::{Proxy, TestDatabase};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use crate::support::{World, tick};
+
 /// A job as the registry has them, but quick.
 static NAP: Job = Job {
     name: "nap",
@@ -161,6 +163,20 @@ async fn a_failure_is_an_alert_until_the_next_success() {
     assert_eq!(watch(&database).await, (0, 0));
 }
 
+/// What a program printed can be anything.
+#[tokio::test]
+async fn an_error_of_many_lines_is_kept_and_told_of_with_its_first() {
+    let kept = TestDatabase::new().await;
+    let database = records(kept.app_url());
+    let error = format!("pg_dump ended with 1\n{}\0{}", "detail\n".repeat(3), "x".repeat(9_000));
+    let work = async |_: &Progress<'_>| Err::<(), _>(error.clone());
+    let nobody = Call { run_id: None, actor: Some(String::new()) };
+    assert!(matches!(jobs::run(&database, &NAP, nobody, later(), work).await, Err(JobError::Failed(_))));
+    assert_eq!(kept.count("SELECT length(error)::bigint FROM job_runs").await, 4_000);
+    let message = kept.text("SELECT message FROM alerts").await;
+    assert_eq!(message, "the job nap failed: pg_dump ended with 1 (docs/runbook.md, \"A job failed\")");
+}
+
 #[tokio::test]
 async fn a_job_without_a_success_for_too_long_is_late_until_it_is_back() {
     let kept = TestDatabase::new().await;
@@ -170,7 +186,9 @@ async fn a_job_without_a_success_for_too_long_is_late_until_it_is_back() {
     assert_eq!(watch(&database).await, (0, 0));
     age(&kept, "2 minutes").await;
     assert_eq!(watch(&database).await, (0, 1));
-    assert!(kept.text("SELECT message FROM alerts").await.starts_with("the job nap has not succeeded once in 26 hours"));
+    assert!(
+        kept.text("SELECT message FROM alerts").await.starts_with("the job nap has not succeeded once in 26 hours")
+    );
     succeed(&database).await.unwrap();
     assert_eq!((watch(&database).await, open(&kept).await), ((0, 0), String::new()));
 
@@ -180,7 +198,11 @@ async fn a_job_without_a_success_for_too_long_is_late_until_it_is_back() {
     fail(&database).await;
     assert_eq!(watch(&database).await, (0, 1), "a failure is no success");
     let late = "SELECT message FROM alerts WHERE key = 'job_late:nap' AND resolved_at IS NULL";
-    assert!(kept.text(late).await.starts_with("the job nap last succeeded 3 days ago, at 20"), "{}", kept.text(late).await);
+    assert!(
+        kept.text(late).await.starts_with("the job nap last succeeded 3 days ago, at 20"),
+        "{}",
+        kept.text(late).await
+    );
 }
 
 /// Its alert must not stay because the code has changed.
@@ -236,7 +258,10 @@ async fn a_run_that_ends_after_it_was_given_up_changes_nothing() {
     let kept = TestDatabase::new().await;
     let database = records(kept.app_url());
     let ended = jobs::run(&database, &NAP, Call::default(), later(), async |progress: &Progress<'_>| {
-        kept.execute("UPDATE job_runs SET started_at = now() - interval '1 hour', stuck_at = now() - interval '1 minute'").await;
+        kept.execute(
+            "UPDATE job_runs SET started_at = now() - interval '1 hour', stuck_at = now() - interval '1 minute'",
+        )
+        .await;
         let other = records(kept.app_url());
         assert_eq!(watch(&other).await, (1, 0));
         progress.tell(&json!({"bytes": 1})).await;
@@ -347,4 +372,51 @@ async fn watchers_side_by_side_raise_nothing_twice() {
     let (one, two, three) = tokio::join!(watch(&one), watch(&two), watch(&three));
     assert_eq!(one.0 + two.0 + three.0, 1);
     assert_eq!(open(&kept).await, "critical job_stuck:nap 1");
+}
+
+/// What the database is asked every minute when there is nothing to do.
+#[tokio::test]
+async fn an_idle_tick_costs_few_round_trips() {
+    let world = World::new().await;
+    let proxy = Proxy::before(&world.database.app_url()).await;
+    let worker = world.worker_with(&proxy.url(&world.database.app_url()), |_| {}).await;
+    tick(&worker).await;
+    proxy.reset();
+    tick(&worker).await;
+    assert_eq!(proxy.round_trips(), 13, "{:?}", proxy.seen());
+}
+
+#[tokio::test]
+async fn a_late_job_is_told_of_in_the_tick_that_finds_it() {
+    let world = World::new().await;
+    let worker = world.worker().await;
+    assert_eq!(tick(&worker).await.alerts, 0);
+    world.database.execute("UPDATE jobs SET watched_since = now() - interval '27 hours' WHERE name = 'backup'").await;
+    assert_eq!(tick(&worker).await.alerts, 1);
+    let sent = world.queues.outbound().await;
+    assert!(sent[0].body.contains("the job backup has not succeeded once in 27 hours"), "{}", sent[0].body);
+}
+
+#[tokio::test]
+async fn a_tick_is_on_record_and_leaves_a_row_when_it_did_something() {
+    let world = World::new().await;
+    let worker = world.worker().await;
+    tick(&worker).await;
+    let (rows, last) = ("SELECT count(*) FROM job_runs", "SELECT count(last_success_at) FROM jobs WHERE name = 'tick'");
+    assert_eq!((world.database.count(rows).await, world.database.count(last).await), (0, 1));
+    world.due(2, "ok").await;
+    tick(&worker).await;
+    let row = "SELECT concat_ws(' ', job, outcome, result -> 'completed', finished_at >= started_at) FROM job_runs";
+    assert_eq!(world.database.text(row).await, "tick succeeded 2 t");
+}
+
+/// Who watches must not stand in the way of what is watched.
+#[tokio::test]
+async fn a_watch_that_fails_does_not_stop_the_rest_of_the_tick() {
+    let world = World::new().await;
+    let worker = world.worker().await;
+    world.due(2, "ok").await;
+    world.database.execute("REVOKE ALL ON jobs FROM solo_app").await;
+    assert!(worker.tick(crate::support::soon()).await.is_err());
+    assert_eq!(world.statuses().await, "completed 2");
 }
