@@ -52,7 +52,7 @@ enum Command {
     /// List and show executions: what came in, and what became of it.
     #[command(subcommand)]
     Executions(executions::Command),
-    /// Write the JSON Schemas of the first-party event types to docs/events.
+    /// Write the JSON Schemas of the first-party event types to docs/events, and the database's schema to shared/schema.txt.
     Schemas,
     /// Dead letters: events that wait for a person.
     #[command(subcommand)]
@@ -112,7 +112,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => demo::run(&arguments).await,
         Command::Send(arguments) => send::run(arguments).await,
         Command::Executions(command) => executions::run(command).await,
-        Command::Schemas => schemas::run(),
+        Command::Schemas => schemas::run().await,
         Command::Dead(command) => dead::run(command).await,
         Command::Replay(arguments) => replay::run(arguments).await,
         Command::Unlock(arguments) => unlock::run(arguments).await,

@@ -16,6 +16,7 @@ mod operation;
 mod outbox;
 mod page;
 mod replay;
+mod reviews;
 mod unlock;
 
 pub use alerts::{Alert, AlertState, Alerts, Silence};
@@ -27,6 +28,7 @@ pub use executions::{Attempt, ExecutionDetail, ExecutionFilter, ExecutionSummary
 pub use operation::{Answer, Cursor, Operation, Outcome, Request, VERSION};
 pub use outbox::{EffectDetail, EffectFilter, EffectPage, EffectSummary, RetryEffects};
 pub use replay::{Replay, ReplayFilter};
+pub use reviews::{ReviewDetail, ReviewFinding, ReviewPage, ReviewSummary};
 
 use shared::{
     db::{Database, DbError, Session},
@@ -85,6 +87,8 @@ async fn run(environment: &Environment, operation: Operation) -> Result<Outcome,
         Operation::ListDeployments { limit, after } => {
             deployments::list(session, limit, after).await.map(Outcome::Deployments)
         }
+        Operation::ListReviews { limit, after } => reviews::list(session, limit, after).await.map(Outcome::Reviews),
+        Operation::ShowReview { id } => reviews::show(session, id).await,
         operation => change_and_wake(environment, session, operation).await,
     }
 }
@@ -141,6 +145,8 @@ async fn change(session: &mut Session<'_>, operation: Operation) -> Result<Outco
         | Operation::ShowEffect { .. }
         | Operation::ListAlerts { .. }
         | Operation::ListAudit { .. }
-        | Operation::ListDeployments { .. } => Err(DbError::Unexpected("a read was taken for a change")),
+        | Operation::ListDeployments { .. }
+        | Operation::ListReviews { .. }
+        | Operation::ShowReview { .. } => Err(DbError::Unexpected("a read was taken for a change")),
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     executions::{ExecutionDetail, ExecutionFilter, Page, PageToken},
     outbox::{EffectDetail, EffectFilter, EffectPage, RetryEffects},
     replay::Replay,
+    reviews::{ReviewDetail, ReviewPage},
 };
 
 /// The version of everything in this file. It grows when an old reader would misread a new text.
@@ -143,6 +144,17 @@ pub enum Operation {
     RemoveSmokeTest {
         execution_id: Uuid,
     },
+    /// Newest first.
+    ListReviews {
+        limit: u16,
+        #[serde(default)]
+        after: Option<Cursor>,
+    },
+    ShowReview {
+        /// The newest when there is none.
+        #[serde(default)]
+        id: Option<Uuid>,
+    },
 }
 
 /// Where a page of anything else than executions ended.
@@ -170,6 +182,8 @@ pub enum Outcome {
     Alerts(Alerts),
     Audit(AuditPage),
     Deployments(DeploymentPage),
+    Reviews(ReviewPage),
+    Review(Box<ReviewDetail>),
     /// What a change did, or in a dry run would do.
     Changed(Changes),
     NotFound {
