@@ -2,13 +2,14 @@
 
 use shared::invariants::Invariant;
 
-/// Executions are deleted 90 days after they ended, and payments stay: only the payments of the last 80 days are looked at.
+/// Executions are deleted 90 days after they ended (30 at the earliest, whatever the settings), and payments stay: only those of the last
+/// 29 days are looked at.
 pub const INVARIANT: Invariant = Invariant::new(
     "payment_orphaned",
     "
     SELECT p.invoice_id AS invoice, p.execution_id AS execution, p.recorded_at
       FROM payments p
-     WHERE p.recorded_at > now() - interval '80 days'
+     WHERE p.recorded_at > now() - interval '29 days'
        AND NOT EXISTS (SELECT FROM executions e WHERE e.id = p.execution_id AND e.event_type = 'invoice.paid')
      ORDER BY p.recorded_at DESC, p.invoice_id",
     "there is a payment that no event accounts for",
