@@ -17,6 +17,7 @@ mod jobs;
 mod outbox;
 mod project;
 mod replay;
+mod review;
 mod rollback;
 mod samconfig;
 mod schemas;
@@ -74,6 +75,8 @@ enum Command {
     Rollback(rollback::Arguments),
     /// Jobs: what runs by the clock, how it does, and running one by hand.
     Jobs(jobs::Arguments),
+    /// The monthly review: what to rotate, prune and mend.
+    Review(review::Arguments),
     /// Who changed what by hand, and why.
     Audit(audit::Arguments),
     /// The secrets of a stage: their names, setting, removing.
@@ -124,6 +127,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Deploy(arguments) => deploy::run(arguments).await,
         Command::Rollback(arguments) => rollback::run(arguments).await,
         Command::Jobs(arguments) => jobs::run(arguments).await,
+        Command::Review(arguments) => review::run(arguments).await,
         Command::Audit(arguments) => audit::run(arguments).await,
         Command::Secrets(command) => secrets::run(command).await,
         Command::Destroy(arguments) => destroy::run(arguments).await,

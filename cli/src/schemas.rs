@@ -29,14 +29,10 @@ pub async fn run() -> anyhow::Result<ExitCode> {
 async fn write_database(project: &Project) -> anyhow::Result<()> {
     let directory = RunDirectory::temporary(project)?;
     let name = format!("solo_schemas_{}", uuid::Uuid::new_v4().simple());
-    let plan = DatabasePlan {
-        data: directory.path.join("postgres"),
-        durability: Durability::None,
-        name: Some(name.clone()),
-    };
+    let plan =
+        DatabasePlan { data: directory.path.join("postgres"), durability: Durability::None, name: Some(name.clone()) };
     let keys = Keys::random(&project.solo_toml()?)?;
-    let (postgres, database) =
-        stack::start_database(project, directory.path.join("postgres.log"), &keys, plan).await?;
+    let (postgres, database) = stack::start_database(project, directory.path.join("postgres.log"), &keys, plan).await?;
     let catalog = read(&database).await;
     if postgres.is_none() {
         // Someone else's server is left as it was.

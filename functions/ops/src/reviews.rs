@@ -60,11 +60,7 @@ pub struct ReviewFinding {
     pub todo: String,
 }
 
-pub(crate) async fn list(
-    session: &mut Session<'_>,
-    limit: u16,
-    after: Option<Cursor>,
-) -> Result<ReviewPage, DbError> {
+pub(crate) async fn list(session: &mut Session<'_>, limit: u16, after: Option<Cursor>) -> Result<ReviewPage, DbError> {
     let paging = Paging::new(limit, after);
     let (after_time, after_id, fetch) = (paging.after_time(), paging.after_id(), paging.fetch());
     let rows = session.query(LIST, &[&after_time, &after_id, &fetch]).await?;
@@ -130,7 +126,8 @@ mod tests {
             what: "old".into(),
             todo: "rotate".into(),
         };
-        let detail = ReviewDetail { id, at, period, findings: vec![finding], figures: serde_json::json!({"events": 1}) };
+        let detail =
+            ReviewDetail { id, at, period, findings: vec![finding], figures: serde_json::json!({"events": 1}) };
         let head = format!(r#""id":"{nil}","at":"1970-01-01T00:00:00Z","period":"a to b""#);
         for (outcome, text) in [
             (

@@ -11,10 +11,22 @@ use super::{Catalog, Object};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Difference {
     /// It is there, and no migration made it.
-    Added { object: Object, definition: String, more: usize },
+    Added {
+        object: Object,
+        definition: String,
+        more: usize,
+    },
     /// A migration made it, and it is not there.
-    Missing { object: Object, definition: String, more: usize },
-    Changed { object: Object, expected: String, actual: String },
+    Missing {
+        object: Object,
+        definition: String,
+        more: usize,
+    },
+    Changed {
+        object: Object,
+        expected: String,
+        actual: String,
+    },
 }
 
 /// What `actual` has otherwise than `expected`. A table that is there or missing as a whole is one difference: `more` counts what
@@ -52,7 +64,9 @@ fn only_in(first: &Catalog, second: &Catalog) -> Vec<(Object, String, usize)> {
     }
     let stands_alone = only.into_iter().filter(|(object, _)| !held.contains(object));
     stands_alone
-        .map(|(object, definition)| (object.clone(), definition.clone(), holders.get(object.name.as_str()).copied().unwrap_or(0)))
+        .map(|(object, definition)| {
+            (object.clone(), definition.clone(), holders.get(object.name.as_str()).copied().unwrap_or(0))
+        })
         .collect()
 }
 
@@ -90,8 +104,15 @@ mod tests {
 
     #[test]
     fn differences_are_told_in_a_line_each_and_a_table_as_one() {
-        let expected = catalog(&["table a: owner o", "column a.x: text", "table b: owner o", "column b.y: text", "index b.i: X"]);
-        let actual = catalog(&["table a: owner o", "column a.x: text not null", "column a.z: text", "table c: owner o", "column c.w: text"]);
+        let expected =
+            catalog(&["table a: owner o", "column a.x: text", "table b: owner o", "column b.y: text", "index b.i: X"]);
+        let actual = catalog(&[
+            "table a: owner o",
+            "column a.x: text not null",
+            "column a.z: text",
+            "table c: owner o",
+            "column c.w: text",
+        ]);
         let lines: Vec<_> = compare(&expected, &actual).iter().map(ToString::to_string).collect();
         let told = [
             "- table b: owner o (and 2 that belong to it)",

@@ -49,18 +49,8 @@ pub struct Object {
 }
 
 /// In the order of the text. A kind that is not here comes last.
-const KINDS: [&str; 10] = [
-    "extension",
-    "schema",
-    "enum",
-    "domain",
-    "table",
-    "column",
-    "constraint",
-    "index",
-    "sequence",
-    "view",
-];
+const KINDS: [&str; 10] =
+    ["extension", "schema", "enum", "domain", "table", "column", "constraint", "index", "sequence", "view"];
 
 impl Object {
     pub fn new(kind: &str, name: &str) -> Self {
@@ -102,7 +92,8 @@ impl Catalog {
 
     /// A line for each object, under a head that says what it is.
     pub fn text(&self) -> String {
-        let lines = self.objects.iter().map(|(Object { kind, name, .. }, definition)| format!("{kind} {name}: {definition}\n"));
+        let lines =
+            self.objects.iter().map(|(Object { kind, name, .. }, definition)| format!("{kind} {name}: {definition}\n"));
         format!("{HEAD}{MAJOR}{}\n\n", self.major) + &lines.collect::<String>()
     }
 }
