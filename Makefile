@@ -128,7 +128,7 @@ lock: ## Renew the lock files of the tools (needs uv)
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header infra/checkov.in -o infra/checkov.txt
 
 .PHONY: schemas
-schemas: setup ## Renew the JSON Schemas of the event types in docs/events
+schemas: setup ## Renew the JSON Schemas in docs/events, and shared/schema.txt after a new migration
 	@$(SOLO) schemas
 
 .PHONY: rds-ca

@@ -17,6 +17,7 @@ mod jobs;
 mod outbox;
 mod project;
 mod replay;
+mod review;
 mod rollback;
 mod samconfig;
 mod schemas;
@@ -53,7 +54,7 @@ enum Command {
     /// List and show executions: what came in, and what became of it.
     #[command(subcommand)]
     Executions(executions::Command),
-    /// Write the JSON Schemas of the first-party event types to docs/events.
+    /// Write the JSON Schemas of the first-party event types to docs/events, and the database's schema to shared/schema.txt.
     Schemas,
     /// Dead letters: events that wait for a person.
     #[command(subcommand)]
@@ -74,6 +75,8 @@ enum Command {
     Rollback(rollback::Arguments),
     /// Jobs: what runs by the clock, how it does, and running one by hand.
     Jobs(jobs::Arguments),
+    /// The monthly review: what to rotate, prune and mend.
+    Review(review::Arguments),
     /// Who changed what by hand, and why.
     Audit(audit::Arguments),
     /// The secrets of a stage: their names, setting, removing.
@@ -115,7 +118,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => demo::run(&arguments).await,
         Command::Send(arguments) => send::run(arguments).await,
         Command::Executions(command) => executions::run(command).await,
-        Command::Schemas => schemas::run(),
+        Command::Schemas => schemas::run().await,
         Command::Dead(command) => dead::run(command).await,
         Command::Replay(arguments) => replay::run(arguments).await,
         Command::Unlock(arguments) => unlock::run(arguments).await,
@@ -124,6 +127,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Deploy(arguments) => deploy::run(arguments).await,
         Command::Rollback(arguments) => rollback::run(arguments).await,
         Command::Jobs(arguments) => jobs::run(arguments).await,
+        Command::Review(arguments) => review::run(arguments).await,
         Command::Audit(arguments) => audit::run(arguments).await,
         Command::Secrets(command) => secrets::run(command).await,
         Command::Destroy(arguments) => destroy::run(arguments).await,
