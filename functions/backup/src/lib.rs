@@ -1,6 +1,10 @@
 //! The jobs backup, prune, drill.
 
+pub mod bridge;
+pub mod inventory;
 pub mod manifest;
+mod private;
+pub mod programs;
 
 use lambda_runtime::Error;
 use serde_json::Value;
