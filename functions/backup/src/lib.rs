@@ -1,6 +1,7 @@
 //! The jobs backup, prune, drill.
 
 pub mod manifest;
+pub mod retention;
 
 use lambda_runtime::Error;
 use serde_json::Value;
