@@ -97,6 +97,7 @@ fn environment_file(backing: &Backing, port: u16) -> String {
         ("DATABASE_URL", url(backing.database.user.as_deref().unwrap_or("postgres"), master)),
         ("APP_DATABASE_URL", url("solo_app", keys.app_password.expose_secret())),
         ("READER_DATABASE_URL", url("solo_reader", keys.reader_password.expose_secret())),
+        ("RESTORER_DATABASE_URL", url("solo_restorer", keys.restorer_password.expose_secret())),
         ("EVENTS_TOKEN", keys.events_token.expose_secret().to_owned()),
         ("HEALTH_TOKEN", keys.health_token.expose_secret().to_owned()),
     ];
@@ -106,6 +107,10 @@ fn environment_file(backing: &Backing, port: u16) -> String {
         ("OUTBOUND_QUEUE_URL", backing.queues.outbound.clone()),
         ("OUTBOUND_DEAD_QUEUE_URL", backing.queues.outbound_dead.clone()),
         ("ASSETS_BUCKET", stack::ASSETS_BUCKET.into()),
+        ("BACKUPS_BUCKET", stack::BACKUPS_BUCKET.into()),
+        ("READER_LOGIN_SECRET_ID", stack::READER_LOGIN.into()),
+        ("RESTORER_LOGIN_SECRET_ID", stack::RESTORER_LOGIN.into()),
+        ("PG_PROGRAMS", backing.programs.display().to_string()),
     ]);
     lines.extend(stack::aws_environment(&backing.aws_endpoint));
     let mut lines: Vec<_> = lines.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();

@@ -13,6 +13,7 @@ mod dev;
 mod env;
 mod executions;
 mod guard;
+mod jobs;
 mod outbox;
 mod project;
 mod replay;
@@ -71,6 +72,8 @@ enum Command {
     Deploy(deploy::Arguments),
     /// Bring every function back to the release before, within seconds.
     Rollback(rollback::Arguments),
+    /// Jobs: what runs by the clock, how it does, and running one by hand.
+    Jobs(jobs::Arguments),
     /// Who changed what by hand, and why.
     Audit(audit::Arguments),
     /// The secrets of a stage: their names, setting, removing.
@@ -120,6 +123,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Alerts(command) => alerts::run(command).await,
         Command::Deploy(arguments) => deploy::run(arguments).await,
         Command::Rollback(arguments) => rollback::run(arguments).await,
+        Command::Jobs(arguments) => jobs::run(arguments).await,
         Command::Audit(arguments) => audit::run(arguments).await,
         Command::Secrets(command) => secrets::run(command).await,
         Command::Destroy(arguments) => destroy::run(arguments).await,

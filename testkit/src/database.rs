@@ -14,24 +14,42 @@ pub struct TestDatabase {
 impl TestDatabase {
     /// Takes some 50 ms. The test stack drops it in the end, so that a failed test's data can be looked at until then.
     pub async fn new() -> Self {
-        let name = format!("{}{}", variable("SOLO_TEST_PREFIX"), Uuid::new_v4().simple());
+        let name = Self::unused_name();
         let server = connect(server_url()).await;
         let create = format!("CREATE DATABASE {name} TEMPLATE {}", variable("SOLO_TEST_TEMPLATE"));
         server.batch_execute(&create).await.unwrap();
         Self { name }
     }
 
+    /// The name of a database that is not there. The test stack drops it in the end, whoever makes it.
+    pub fn unused_name() -> String {
+        format!("{}{}", variable("SOLO_TEST_PREFIX"), Uuid::new_v4().simple())
+    }
+
     /// Without anything in it, not even the migrations.
     pub async fn empty() -> Self {
-        let name = format!("{}{}", variable("SOLO_TEST_PREFIX"), Uuid::new_v4().simple());
+        let name = Self::unused_name();
         connect(server_url()).await.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
         Self { name }
     }
 
     /// As the functions connect.
     pub fn app_url(&self) -> DatabaseUrl {
-        let password = SecretString::from(variable("SOLO_TEST_APP_PASSWORD"));
-        self.admin_url().with_user("solo_app", Some(password))
+        self.url_of("solo_app", "SOLO_TEST_APP_PASSWORD")
+    }
+
+    /// As who may read everything; backups are taken so.
+    pub fn reader_url(&self) -> DatabaseUrl {
+        self.url_of("solo_reader", "SOLO_TEST_READER_PASSWORD")
+    }
+
+    /// As who may make databases; backups are restored so.
+    pub fn restorer_url(&self) -> DatabaseUrl {
+        self.url_of("solo_restorer", "SOLO_TEST_RESTORER_PASSWORD")
+    }
+
+    fn url_of(&self, user: &str, password: &str) -> DatabaseUrl {
+        self.admin_url().with_user(user, Some(SecretString::from(variable(password))))
     }
 
     /// As the server's superuser.

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 mod admin;
+mod backups;
 mod captured;
 mod database;
 mod proxy;
@@ -18,6 +19,7 @@ mod secrets;
 mod wire;
 
 pub use admin::{admin_config, permissions_are_enforced};
+pub use backups::TestBackups;
 pub use captured::Captured;
 pub use database::TestDatabase;
 pub use proxy::Proxy;

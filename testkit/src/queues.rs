@@ -108,6 +108,6 @@ impl TestQueues {
     }
 }
 
-fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
+pub(crate) fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(config).force_path_style(true).build())
 }

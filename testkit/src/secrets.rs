@@ -60,6 +60,7 @@ pub enum Kind {
     MasterLogin,
     AppLogin,
     ReaderLogin,
+    RestorerLogin,
 }
 
 impl Kind {
@@ -70,6 +71,7 @@ impl Kind {
             Self::MasterLogin => "master-login",
             Self::AppLogin => "app-login",
             Self::ReaderLogin => "reader-login",
+            Self::RestorerLogin => "restorer-login",
         };
         format!("solo-os/test/{kind}/{rest}")
     }
@@ -88,8 +90,21 @@ impl TestSecrets {
 
     /// The login that the functions have in the cloud.
     pub async fn app_login() -> Self {
-        let password = variable("SOLO_TEST_APP_PASSWORD");
-        Self::of(Kind::AppLogin, &json!({"username": "solo_app", "password": password})).await
+        Self::login(Kind::AppLogin, "solo_app", "SOLO_TEST_APP_PASSWORD").await
+    }
+
+    /// The login that reads everything, for backups.
+    pub async fn reader_login() -> Self {
+        Self::login(Kind::ReaderLogin, "solo_reader", "SOLO_TEST_READER_PASSWORD").await
+    }
+
+    /// The login that makes databases and restores into them.
+    pub async fn restorer_login() -> Self {
+        Self::login(Kind::RestorerLogin, "solo_restorer", "SOLO_TEST_RESTORER_PASSWORD").await
+    }
+
+    async fn login(kind: Kind, user: &str, password: &str) -> Self {
+        Self::of(kind, &json!({"username": user, "password": variable(password)})).await
     }
 
     pub async fn of(kind: Kind, value: &Value) -> Self {

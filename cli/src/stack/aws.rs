@@ -20,7 +20,9 @@ pub const APP_SECRET: &str = "solo-os/dev/app";
 pub const MASTER_LOGIN: &str = "solo-os/dev/database/master";
 pub const APP_LOGIN: &str = "solo-os/dev/database/app";
 pub const READER_LOGIN: &str = "solo-os/dev/database/reader";
+pub const RESTORER_LOGIN: &str = "solo-os/dev/database/restorer";
 pub const ASSETS_BUCKET: &str = "solo-os-dev-assets";
+pub const BACKUPS_BUCKET: &str = "solo-os-dev-backups";
 const INBOX_QUEUE: &str = "solo-os-dev-inbox";
 const OUTBOUND_QUEUE: &str = "solo-os-dev-outbound";
 /// The queues' URLs, as the functions need them.
@@ -94,7 +96,7 @@ pub fn environment(endpoint: &str) -> Vec<(&'static str, String)> {
 pub const UNSET: &[&str] =
     &["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_USE_FIPS_ENDPOINT", "AWS_DEFAULT_REGION"];
 
-/// Makes the secrets, the bucket and the queues.
+/// Makes the secrets, the buckets and the queues.
 pub async fn provision(
     endpoint: &str,
     keys: &Keys,
@@ -102,7 +104,7 @@ pub async fn provision(
     receiver: &Receiver,
     wiring: &Wiring,
 ) -> anyhow::Result<Queues> {
-    let step = Step::start("Secrets, bucket, queues");
+    let step = Step::start("Secrets, buckets, queues");
     let config = sdk_config(endpoint);
     let mut app_secret = json!({
         "EVENTS_TOKEN": keys.events_token.expose_secret(),
@@ -122,13 +124,17 @@ pub async fn provision(
         (MASTER_LOGIN, login(master_user, master_password)),
         (APP_LOGIN, login("solo_app", keys.app_password.expose_secret())),
         (READER_LOGIN, login("solo_reader", keys.reader_password.expose_secret())),
+        (RESTORER_LOGIN, login("solo_restorer", keys.restorer_password.expose_secret())),
     ] {
         let made = secrets.create_secret().name(name).secret_string(value.to_string()).send().await;
         made.with_context(|| format!("the secret {name} could not be made"))?;
     }
     // Addressed by path: a bucket's own host name does not resolve here.
     let s3 = aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build());
-    s3.create_bucket().bucket(ASSETS_BUCKET).send().await.context("the bucket could not be made")?;
+    for bucket in [ASSETS_BUCKET, BACKUPS_BUCKET] {
+        let made = s3.create_bucket().bucket(bucket).send().await;
+        made.with_context(|| format!("the bucket {bucket} could not be made"))?;
+    }
     let sqs = aws_sdk_sqs::Client::new(&config);
     let (inbox, inbox_dead) = queue(&sqs, INBOX_QUEUE, wiring.queue("Inbox")?).await?;
     let (outbound, outbound_dead) = queue(&sqs, OUTBOUND_QUEUE, wiring.queue("Outbound")?).await?;

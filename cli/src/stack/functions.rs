@@ -140,6 +140,9 @@ pub fn environment(backing: &Backing) -> Vec<(&'static str, String)> {
         ("MASTER_SECRET_ID", aws::MASTER_LOGIN.into()),
         ("APP_LOGIN_SECRET_ID", aws::APP_LOGIN.into()),
         ("READER_LOGIN_SECRET_ID", aws::READER_LOGIN.into()),
+        ("RESTORER_LOGIN_SECRET_ID", aws::RESTORER_LOGIN.into()),
+        ("BACKUPS_BUCKET", aws::BACKUPS_BUCKET.into()),
+        ("PG_PROGRAMS", backing.programs.display().to_string()),
         ("LOG_FORMAT", "text".into()),
         // The emulator's own chatter.
         ("RUST_LOG", "error".into()),

@@ -21,6 +21,9 @@ pub struct Keys {
     pub postgres_password: SecretString,
     pub app_password: SecretString,
     pub reader_password: SecretString,
+    /// Older files have none.
+    #[serde(default = "none_yet")]
+    pub restorer_password: SecretString,
     pub events_token: SecretString,
     pub health_token: SecretString,
     /// Where this file kept the only one that there was.
@@ -37,6 +40,7 @@ impl Keys {
             postgres_password: random("")?,
             app_password: random("")?,
             reader_password: random("")?,
+            restorer_password: random("")?,
             events_token: random("events_")?,
             health_token: random("health_")?,
             stripe_webhook_secret: None,
@@ -74,6 +78,10 @@ impl Keys {
             self.webhook_secrets.entry("stripe".into()).or_insert(stripe);
         }
         let mut changed = self.webhook_secrets.len() != before;
+        if self.restorer_password.expose_secret().is_empty() {
+            self.restorer_password = random("")?;
+            changed = true;
+        }
         let configured = file.providers.values().map(ProviderConfig::provider);
         for provider in providers::ALL.iter().copied().chain(configured) {
             let known = self.webhook_secrets.get(provider.name());
@@ -92,12 +100,17 @@ impl Keys {
             "postgres_password": self.postgres_password.expose_secret(),
             "app_password": self.app_password.expose_secret(),
             "reader_password": self.reader_password.expose_secret(),
+            "restorer_password": self.restorer_password.expose_secret(),
             "events_token": self.events_token.expose_secret(),
             "health_token": self.health_token.expose_secret(),
             "webhook_secrets": webhooks,
         });
         write_private(path, &text.to_string())
     }
+}
+
+fn none_yet() -> SecretString {
+    SecretString::from("")
 }
 
 fn random_bytes() -> anyhow::Result<[u8; 24]> {
@@ -133,7 +146,10 @@ mod tests {
         assert!(secrets["STANDARD_WEBHOOK_SECRET"].starts_with("whsec_"));
         assert!(secrets.contains_key("ACME_WEBHOOK_SECRET"));
 
+        assert!(keys.restorer_password.expose_secret().len() >= 32);
+
         let again = Keys::kept_in(&path, &file).unwrap();
+        assert_eq!(again.restorer_password.expose_secret(), keys.restorer_password.expose_secret());
         assert_eq!(again.webhook_secrets().collect::<BTreeMap<_, _>>(), secrets);
     }
 

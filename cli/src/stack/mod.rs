@@ -11,7 +11,10 @@ mod pump;
 mod receiver;
 mod wiring;
 
-pub use aws::{ASSETS_BUCKET, environment as aws_environment, sdk_config, set_visibility};
+pub use aws::{
+    ASSETS_BUCKET, BACKUPS_BUCKET, READER_LOGIN, RESTORER_LOGIN, environment as aws_environment, sdk_config,
+    set_visibility,
+};
 pub use directory::RunDirectory;
 pub use functions::{Functions, Start, Watch, environment as function_environment};
 pub use keys::Keys;
@@ -47,6 +50,8 @@ pub struct Backing {
     /// Where alerts are sent to.
     pub receiver: Receiver,
     pub keys: Keys,
+    /// Where `pg_dump` and `pg_restore` are.
+    pub programs: PathBuf,
     /// What `template.yaml` says.
     pub wiring: Wiring,
 }
@@ -75,7 +80,8 @@ impl Backing {
         let database = start_database(project, logs.join("postgres.log"), &keys, plan);
         let ((emulator, aws_endpoint), (postgres, database)) = tokio::try_join!(emulator, database)?;
         let queues = aws::provision(&aws_endpoint, &keys, &database, &receiver, &wiring).await?;
-        Ok(Self { emulator, postgres, database, aws_endpoint, queues, receiver, keys, wiring })
+        let programs = project.postgres_dir()?.join("bin");
+        Ok(Self { emulator, postgres, database, aws_endpoint, queues, receiver, keys, programs, wiring })
     }
 
     /// Waits until one of the servers ends, which it should not.
@@ -134,7 +140,11 @@ async fn start_database(
         }
     };
     let step = Step::start("Migrations");
-    let passwords = Passwords { app: Some(keys.app_password.clone()), reader: Some(keys.reader_password.clone()) };
+    let passwords = Passwords {
+        app: Some(keys.app_password.clone()),
+        reader: Some(keys.reader_password.clone()),
+        restorer: Some(keys.restorer_password.clone()),
+    };
     let done = migrate(database.clone(), Credentials::Url, &passwords).await?;
     step.done(&format!("{} applied, schema version {}", done.applied.len(), done.schema_version));
     Ok((postgres, database))

@@ -7,9 +7,9 @@ use aws_config::{
     BehaviorVersion, Region, SdkConfig, meta::credentials::CredentialsProviderChain, retry::RetryConfig,
     timeout::TimeoutConfig,
 };
-use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::{operation::invoke::InvokeOutput, primitives::Blob, types::InvocationType};
 use secrecy::SecretString;
-use shared::config::Env;
+use shared::{config::Env, jobs::Job};
 
 use super::{CloudName, answer, code, credentials::AwsCli, explain};
 use crate::{project::Project, samconfig::Settings};
@@ -100,7 +100,23 @@ impl Cloud {
     /// Invokes the `ops` function. Never repeated by itself: a change that was asked for twice is for a person to see.
     pub async fn operate(&self, operation: ops::Operation) -> anyhow::Result<ops::Outcome> {
         let function = format!("{}-ops", self.stack());
-        let failed = || format!("the function {function} could not be invoked");
+        let request = serde_json::to_vec(&ops::Request::from(operation))?;
+        let invoked = self.invoke(&function, request, InvocationType::RequestResponse).await?;
+        let text = invoked.payload.map(Blob::into_inner).unwrap_or_default();
+        let text = String::from_utf8(text).context("the function's answer is not text")?;
+        if let Some(kind) = invoked.function_error {
+            bail!("the function {function} could not be invoked: it failed ({kind}): {}", function_error(&text));
+        }
+        answer(&text)
+    }
+
+    /// Asks for a run of a job; Lambda keeps the request, and answers before it is begun.
+    pub async fn begin(&self, job: &Job, event: &serde_json::Value) -> anyhow::Result<()> {
+        let function = format!("{}-{}", self.stack(), job.function.to_ascii_lowercase());
+        self.invoke(&function, serde_json::to_vec(event)?, InvocationType::Event).await.map(drop)
+    }
+
+    async fn invoke(&self, function: &str, event: Vec<u8>, how: InvocationType) -> anyhow::Result<InvokeOutput> {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
             .operation_attempt_timeout(INVOKE_WITHIN)
@@ -109,30 +125,24 @@ impl Cloud {
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
             .build();
-        let request = serde_json::to_vec(&ops::Request::from(operation))?;
         let invoked = aws_sdk_lambda::Client::from_conf(config)
             .invoke()
-            .function_name(&function)
+            .function_name(function)
             .qualifier("live")
-            .payload(Blob::new(request))
+            .invocation_type(how)
+            .payload(Blob::new(event))
             .send()
             .await;
-        let invoked = match invoked {
-            Ok(invoked) => invoked,
+        match invoked {
+            Ok(invoked) => Ok(invoked),
             Err(error) if code(&error) == Some("ResourceNotFoundException") => bail!(
                 "there is no function {function} in {}: the stage is not deployed there (`solo deploy --target {}`), or \
                  these credentials are of another account",
                 self.settings.region,
                 self.name.as_str()
             ),
-            Err(error) => return Err(explain(failed(), &error)),
-        };
-        let text = invoked.payload.map(Blob::into_inner).unwrap_or_default();
-        let text = String::from_utf8(text).context("the function's answer is not text")?;
-        if let Some(kind) = invoked.function_error {
-            bail!("{}: it failed ({kind}): {}", failed(), function_error(&text));
+            Err(error) => Err(explain(format!("the function {function} could not be invoked"), &error)),
         }
-        answer(&text)
     }
 
     pub async fn outputs(&self) -> anyhow::Result<Outputs> {

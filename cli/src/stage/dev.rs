@@ -2,9 +2,15 @@
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+use shared::jobs::Job;
 
-use crate::project::Project;
+use super::Answering;
+use crate::{project::Project, template::Template, ui};
+
+/// Longer than any function may run.
+const INVOCATION_WITHIN: Duration = Duration::from_mins(16);
 
 /// What `.dev/env` says.
 pub type Values = BTreeMap<String, String>;
@@ -41,6 +47,31 @@ impl Dev {
         let answer = answer.context("the stack does not answer; is `make dev` still running?")?;
         super::answer(&answer.text().await?)
     }
+
+    /// Invokes a job's function. It goes on when nobody waits for its answer.
+    pub fn begin(&self, job: &'static Job, event: Value) -> anyhow::Result<Answering> {
+        let url = format!("{}/2015-03-31/functions/{}/invocations", self.url()?, binary(job)?);
+        let client = reqwest::Client::builder().timeout(INVOCATION_WITHIN).build()?;
+        Ok(tokio::spawn(async move {
+            let answer = client.post(url).json(&event).send().await;
+            let answer = answer.context("the stack does not answer; is `make dev` still running?")?;
+            let (status, text) = (answer.status(), answer.text().await?);
+            let said: Value = serde_json::from_str(&text).unwrap_or_default();
+            match said["errorMessage"].as_str() {
+                Some(error) => bail!("the function failed: {}", ui::shorten(error, 400)),
+                None if status.is_success() => Ok(said),
+                None => bail!("the function did not answer ({status}): {}", ui::shorten(&text, 400)),
+            }
+        }))
+    }
+}
+
+/// What the emulator calls the job's function: its binary, as `template.yaml` says.
+fn binary(job: &Job) -> anyhow::Result<String> {
+    let template = Template::read(&Project::find()?.root.join("template.yaml"))?;
+    let function = template.functions().into_iter().find(|function| function.id == job.function);
+    let binary = function.and_then(|function| function.binary);
+    binary.map(Into::into).with_context(|| format!("template.yaml has no function {} with a binary", job.function))
 }
 
 pub fn value<'v>(values: &'v Values, name: &str) -> anyhow::Result<&'v str> {

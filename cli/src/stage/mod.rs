@@ -13,7 +13,9 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use nix::unistd::{Uid, User};
 use secrecy::SecretString;
-use shared::secrets::AppSecrets;
+use serde_json::Value;
+use shared::{jobs::Job, secrets::AppSecrets};
+use tokio::task::JoinHandle;
 
 use crate::project::Project;
 
@@ -24,6 +26,23 @@ pub use words::{code, explain};
 /// An answer of the right version that is none to the question.
 pub const UNEXPECTED: &str =
     "the ops function answered something else than it was asked; deploy it and this CLI from one version";
+
+/// There is nothing of what was asked for.
+#[derive(Debug)]
+pub struct Missing {
+    what: String,
+}
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "there is no {}", self.what)
+    }
+}
+
+impl std::error::Error for Missing {}
+
+/// What a function of the local stack answers in the end.
+pub type Answering = JoinHandle<anyhow::Result<Value>>;
 
 /// A running stage.
 pub enum Stage {
@@ -122,6 +141,15 @@ impl Stage {
         }
     }
 
+    /// Hands an event to a job's function, and does not wait for it to be done. The local emulator answers when it is; the cloud
+    /// answers at once, and says nothing more.
+    pub async fn begin(&self, job: &'static Job, event: Value) -> anyhow::Result<Option<Answering>> {
+        match self {
+            Self::Dev(dev) => dev.begin(job, event).map(Some),
+            Self::Cloud(cloud) => cloud.begin(job, &event).await.map(|()| None),
+        }
+    }
+
     pub async fn door(&self) -> anyhow::Result<Door> {
         let client = reqwest::Client::builder().timeout(Duration::from_secs(35)).build()?;
         match self {
@@ -168,7 +196,7 @@ fn answer(text: &str) -> anyhow::Result<ops::Outcome> {
     let answer: ops::Answer = serde_json::from_str(text)
         .with_context(|| format!("the ops function gave no answer that this CLI understands: {text}"))?;
     match answer.outcome {
-        ops::Outcome::NotFound { what } => bail!("there is no {what}"),
+        ops::Outcome::NotFound { what } => Err(Missing { what }.into()),
         ops::Outcome::Refused { error } => bail!("refused: {error}"),
         ops::Outcome::Failed { error } => bail!("the operation failed: {error}"),
         outcome => Ok(outcome),

@@ -5,6 +5,7 @@ pub mod inventory;
 pub mod manifest;
 mod private;
 pub mod programs;
+pub mod retention;
 
 use lambda_runtime::Error;
 use serde_json::Value;

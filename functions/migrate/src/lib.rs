@@ -5,6 +5,7 @@
 //! | `solo_owner` | owns every table; nobody logs in as it, migrations run as it |
 //! | `solo_app` | what each migration grants it on its own tables; the functions connect as it |
 //! | `solo_reader` | read; backups, and a person with `psql` |
+//! | `solo_restorer` | make databases, and own what it restores into them; it sees nothing of the others |
 //!
 //! It runs as the server's master user (a superuser, or RDS's master, which is not one). Running it twice changes
 //! nothing; two at once wait for each other.
@@ -20,6 +21,7 @@ pub use settings::Settings;
 
 use postgres_protocol::password::scram_sha_256;
 use refinery::{Migration, Runner};
+use roles::Verifiers;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use shared::{
@@ -62,6 +64,7 @@ pub struct Done {
 pub struct Passwords {
     pub app: Option<SecretString>,
     pub reader: Option<SecretString>,
+    pub restorer: Option<SecretString>,
 }
 
 /// Connects as the master user and migrates.
@@ -86,15 +89,14 @@ impl Drop for Hangup {
 }
 
 async fn migrate_locked(client: &mut Client, passwords: &Passwords) -> Result<Done, MigrateError> {
-    let (app, reader) = (verifier(passwords.app.as_ref()), verifier(passwords.reader.as_ref()));
-    roles::ensure(client, app.as_deref(), reader.as_deref()).await?;
+    roles::ensure(client, &verifiers(passwords)).await?;
     step(client, "becoming solo_owner", "SET ROLE solo_owner").await?;
     let newest = migrations::ALL.last().map_or(0, |migration| migration.version);
     let there = newest_applied(client).await?;
     // A deploy that was rolled back leaves a newer schema behind. Older code runs on it (expand before contract).
     let applied = if there > newest { Vec::new() } else { apply(client).await? };
-    let grant = "GRANT SELECT ON schema_migrations TO solo_app, solo_reader";
-    step(client, "granting the schema's history", grant).await?;
+    step(client, "granting the schema's history", "GRANT SELECT ON schema_migrations TO solo_app").await?;
+    roles::let_the_reader_read(client).await?;
     step(client, "becoming the master user again", "RESET ROLE").await?;
     let done = Done { applied, schema_version: newest.max(there) };
     tracing::info!(applied = done.applied.len(), schema_version = done.schema_version, "migrated");
@@ -126,9 +128,13 @@ async fn apply(client: &mut Client) -> Result<Vec<String>, refinery::Error> {
     Ok(report.applied_migrations().iter().map(name).collect())
 }
 
-/// What the server stores instead of a password. Made here, so that no statement, and no log of one, has the password.
-fn verifier(password: Option<&SecretString>) -> Option<String> {
-    password.map(|password| scram_sha_256(password.expose_secret().as_bytes()))
+/// What the server stores instead of passwords. Made here, so that no statement, and no log of one, has a password.
+fn verifiers(passwords: &Passwords) -> Verifiers {
+    let verifier = |password: &Option<SecretString>| {
+        password.as_ref().map(|password| scram_sha_256(password.expose_secret().as_bytes()))
+    };
+    let Passwords { app, reader, restorer } = passwords;
+    Verifiers { app: verifier(app), reader: verifier(reader), restorer: verifier(restorer) }
 }
 
 async fn step(client: &Client, doing: &'static str, sql: &str) -> Result<(), MigrateError> {

@@ -22,14 +22,20 @@ pub struct Settings {
     pub app_secret_id: Option<String>,
     /// `READER_LOGIN_SECRET_ID`: that of `solo_reader`.
     pub reader_secret_id: Option<String>,
+    /// `RESTORER_LOGIN_SECRET_ID`: that of `solo_restorer`.
+    pub restorer_secret_id: Option<String>,
 }
 
 impl Settings {
     /// `None` when the database is not named; why is then among the faults.
     pub fn read(env: &Env, faults: &mut Faults) -> Option<Self> {
         let master = DatabaseConfig::read_as("MASTER_DATABASE_URL", "MASTER_SECRET_ID", env, faults)?;
-        let app_secret_id = env.optional("APP_LOGIN_SECRET_ID");
-        Some(Self { master, app_secret_id, reader_secret_id: env.optional("READER_LOGIN_SECRET_ID") })
+        Some(Self {
+            master,
+            app_secret_id: env.optional("APP_LOGIN_SECRET_ID"),
+            reader_secret_id: env.optional("READER_LOGIN_SECRET_ID"),
+            restorer_secret_id: env.optional("RESTORER_LOGIN_SECRET_ID"),
+        })
     }
 
     /// Reads the logins, as they are now, and migrates. So a login that was rotated takes effect.
@@ -37,6 +43,7 @@ impl Settings {
         let passwords = Passwords {
             app: password(self.app_secret_id.as_deref(), "solo_app", &**secrets).await?,
             reader: password(self.reader_secret_id.as_deref(), "solo_reader", &**secrets).await?,
+            restorer: password(self.restorer_secret_id.as_deref(), "solo_restorer", &**secrets).await?,
         };
         let login = Credentials::new(self.master.secret_id.clone(), secrets);
         migrate(self.master.url.clone(), login, &passwords).await

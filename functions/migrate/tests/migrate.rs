@@ -34,7 +34,7 @@ async fn a_master_user_like_that_of_rds_can_migrate() {
             "CREATE ROLE {name} LOGIN CREATEROLE CREATEDB PASSWORD 'a-password-for-the-test';
              ALTER DATABASE {name_of_database} OWNER TO {name};
              GRANT solo_owner TO {name} WITH ADMIN OPTION;
-             GRANT solo_app, solo_reader TO {name} WITH ADMIN OPTION"
+             GRANT solo_app, solo_reader, solo_restorer TO {name} WITH ADMIN OPTION"
         ))
         .await
         .unwrap();
@@ -147,4 +147,65 @@ async fn older_code_leaves_a_newer_schema_alone() {
     let done = migrate(database.admin_url(), Credentials::Url, &Passwords::default()).await.unwrap();
     assert!(done.applied.is_empty());
     assert_eq!(done.schema_version, migrations::ALL.last().unwrap().version + 1);
+}
+
+/// What a restore leaves behind: everything belongs to the restorer, the database too.
+#[tokio::test]
+async fn a_restored_database_is_taken_into_service_and_the_restorers_others_stay_its_own() {
+    let (restored, scratch) = (TestDatabase::new().await, TestDatabase::empty().await);
+    let of = |database: &TestDatabase| database.admin_url().database;
+    restored
+        .execute(&format!(
+            "REASSIGN OWNED BY solo_owner TO solo_restorer;
+             ALTER DATABASE {} OWNER TO solo_restorer; ALTER DATABASE {} OWNER TO solo_restorer",
+            of(&restored),
+            of(&scratch)
+        ))
+        .await;
+    let name = format!("master_{}", Uuid::new_v4().simple());
+    restored
+        .execute(&format!(
+            "CREATE ROLE {name} LOGIN CREATEROLE CREATEDB PASSWORD 'a-password-for-the-test';
+             GRANT solo_owner, solo_app, solo_reader, solo_restorer TO {name} WITH ADMIN OPTION"
+        ))
+        .await;
+    let url = restored.admin_url().with_user(&name, Some(SecretString::from("a-password-for-the-test")));
+    migrate(url, Credentials::Url, &Passwords::default()).await.unwrap();
+    let owners = "SELECT string_agg(DISTINCT relowner::regrole::text, ',') FROM pg_class
+                   WHERE relnamespace = 'public'::regnamespace";
+    assert_eq!(restored.text(owners).await, "solo_owner");
+    let owner = async |database: &TestDatabase| {
+        database.text("SELECT datdba::regrole::text FROM pg_database WHERE datname = current_database()").await
+    };
+    assert_eq!(owner(&restored).await, name);
+    assert_eq!(owner(&scratch).await, "solo_restorer");
+    restored.execute("SET ROLE solo_app; SELECT FROM executions").await;
+}
+
+#[tokio::test]
+async fn the_restorer_makes_databases_and_sees_nothing_of_ours() {
+    let database = TestDatabase::new().await;
+    let may = "SELECT concat_ws(' ', rolcanlogin, rolcreatedb, rolsuper, rolcreaterole, rolbypassrls, rolreplication,
+                      (SELECT count(*) FROM pg_auth_members WHERE member = pg_roles.oid))
+                 FROM pg_roles WHERE rolname = 'solo_restorer'";
+    assert_eq!(database.text(may).await, "t t f f f f 0");
+    let seen = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')
+                   AND has_table_privilege('solo_restorer', oid, 'SELECT')";
+    assert_eq!(database.count(seen).await, 0);
+}
+
+#[tokio::test]
+async fn the_reader_may_read_every_table_and_every_sequence_also_a_new_one() {
+    let database = TestDatabase::new().await;
+    database
+        .execute("SET ROLE solo_owner; CREATE TABLE later (id bigserial); CREATE VIEW seen AS SELECT FROM later")
+        .await;
+    migrate(database.admin_url(), Credentials::Url, &Passwords::default()).await.unwrap();
+    let unread = "SELECT coalesce(string_agg(oid::regclass::text, ', '), '') FROM pg_class
+                   WHERE relnamespace = 'public'::regnamespace
+                     AND NOT CASE WHEN relkind = 'S' THEN has_sequence_privilege('solo_reader', oid, 'SELECT')
+                                  WHEN relkind IN ('r', 'p', 'v', 'm') THEN has_table_privilege('solo_reader', oid, 'SELECT')
+                                  ELSE true END";
+    assert_eq!(database.text(unread).await, "");
+    assert_eq!(database.text("SELECT count(*)::text FROM pg_default_acl").await, "0");
 }

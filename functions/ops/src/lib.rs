@@ -12,6 +12,7 @@ mod conditions;
 mod dead;
 mod deployments;
 mod executions;
+mod jobs;
 mod operation;
 mod outbox;
 mod page;
@@ -24,6 +25,7 @@ pub use change::{By, Changed, Changes, MOST, NEEDS_NO_CONFIRMATION, Others, Skip
 pub use dead::{DeadFilter, DeadLetters};
 pub use deployments::{Deployment, DeploymentKind, DeploymentOutcome, DeploymentPage, NewDeployment};
 pub use executions::{Attempt, ExecutionDetail, ExecutionFilter, ExecutionSummary, Page, PageToken};
+pub use jobs::{JobList, JobRun, JobRunPage, JobState};
 pub use operation::{Answer, Cursor, Operation, Outcome, Request, VERSION};
 pub use outbox::{EffectDetail, EffectFilter, EffectPage, EffectSummary, RetryEffects};
 pub use replay::{Replay, ReplayFilter};
@@ -85,6 +87,11 @@ async fn run(environment: &Environment, operation: Operation) -> Result<Outcome,
         Operation::ListDeployments { limit, after } => {
             deployments::list(session, limit, after).await.map(Outcome::Deployments)
         }
+        Operation::ListJobs => jobs::list(session).await.map(Outcome::Jobs),
+        Operation::ListJobRuns { job, limit, after } => {
+            jobs::runs(session, job.as_deref(), limit, after).await.map(Outcome::JobRuns)
+        }
+        Operation::ShowJobRun { id } => jobs::show(session, id).await,
         operation => change_and_wake(environment, session, operation).await,
     }
 }
@@ -141,6 +148,9 @@ async fn change(session: &mut Session<'_>, operation: Operation) -> Result<Outco
         | Operation::ShowEffect { .. }
         | Operation::ListAlerts { .. }
         | Operation::ListAudit { .. }
-        | Operation::ListDeployments { .. } => Err(DbError::Unexpected("a read was taken for a change")),
+        | Operation::ListDeployments { .. }
+        | Operation::ListJobs
+        | Operation::ListJobRuns { .. }
+        | Operation::ShowJobRun { .. } => Err(DbError::Unexpected("a read was taken for a change")),
     }
 }

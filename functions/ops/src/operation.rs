@@ -11,6 +11,7 @@ use crate::{
     dead::{DeadFilter, DeadLetters},
     deployments::{DeploymentPage, NewDeployment},
     executions::{ExecutionDetail, ExecutionFilter, Page, PageToken},
+    jobs::{JobList, JobRun, JobRunPage},
     outbox::{EffectDetail, EffectFilter, EffectPage, RetryEffects},
     replay::Replay,
 };
@@ -143,6 +144,20 @@ pub enum Operation {
     RemoveSmokeTest {
         execution_id: Uuid,
     },
+    /// Every job, and how it does.
+    ListJobs,
+    /// Newest first.
+    ListJobRuns {
+        /// Only of this job.
+        #[serde(default)]
+        job: Option<String>,
+        limit: u16,
+        #[serde(default)]
+        after: Option<Cursor>,
+    },
+    ShowJobRun {
+        id: Uuid,
+    },
 }
 
 /// Where a page of anything else than executions ended.
@@ -170,6 +185,12 @@ pub enum Outcome {
     Alerts(Alerts),
     Audit(AuditPage),
     Deployments(DeploymentPage),
+    Jobs(JobList),
+    JobRuns(JobRunPage),
+    /// Not flattened: a run has an `outcome` of its own.
+    JobRun {
+        run: Box<JobRun>,
+    },
     /// What a change did, or in a dry run would do.
     Changed(Changes),
     NotFound {
@@ -188,7 +209,7 @@ pub enum Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Attempt, DeploymentKind, DeploymentOutcome, ReplayFilter};
+    use crate::{Attempt, DeploymentKind, DeploymentOutcome, JobState, ReplayFilter};
 
     /// The wire form, pinned: a CLI and a stage may be of different age.
     #[test]
@@ -245,6 +266,71 @@ mod tests {
         let answer = Answer { version: 1, outcome: Outcome::Deployments(page) };
         let text = r#"{"version":1,"outcome":"deployments","deployments":[],"next":null}"#;
         assert_eq!(serde_json::to_string(&answer).unwrap(), text);
+    }
+
+    #[test]
+    fn the_wire_form_of_jobs() {
+        let nil = "00000000-0000-0000-0000-000000000000";
+        for (operation, text) in [
+            (Operation::ListJobs, r#"{"version":1,"operation":"list_jobs"}"#.to_owned()),
+            (
+                Operation::ListJobRuns { job: Some("backup".into()), limit: 20, after: None },
+                r#"{"version":1,"operation":"list_job_runs","job":"backup","limit":20,"after":null}"#.to_owned(),
+            ),
+            (
+                Operation::ShowJobRun { id: Uuid::nil() },
+                format!(r#"{{"version":1,"operation":"show_job_run","id":"{nil}"}}"#),
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&Request::from(operation)).unwrap(), text);
+            let read: Request = serde_json::from_str(&text).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        }
+        let run = JobRun {
+            id: Uuid::nil(),
+            job: "backup".into(),
+            actor: None,
+            started_at: Timestamp::UNIX_EPOCH,
+            finished_at: None,
+            outcome: None,
+            progress: Some(serde_json::json!({"phase": "dump"})),
+            result: None,
+            error: None,
+        };
+        let run_text = format!(
+            r#""id":"{nil}","job":"backup","actor":null,"started_at":"1970-01-01T00:00:00Z","finished_at":null,"outcome":null,"progress":{{"phase":"dump"}},"result":null,"error":null"#
+        );
+        let state = JobState {
+            name: "backup".into(),
+            function: "Backup".into(),
+            period_seconds: 86_400,
+            grace_seconds: 7_200,
+            state: "running".into(),
+            late: false,
+            last_run: Some(run.clone()),
+            last_success_at: None,
+            due_at: Some(Timestamp::UNIX_EPOCH),
+        };
+        for (outcome, text) in [
+            (
+                Outcome::Jobs(JobList { jobs: vec![state] }),
+                format!(
+                    r#"{{"version":1,"outcome":"jobs","jobs":[{{"name":"backup","function":"Backup","period_seconds":86400,"grace_seconds":7200,"state":"running","late":false,"last_run":{{{run_text}}},"last_success_at":null,"due_at":"1970-01-01T00:00:00Z"}}]}}"#
+                ),
+            ),
+            (
+                Outcome::JobRuns(JobRunPage { runs: Vec::new(), next: None }),
+                r#"{"version":1,"outcome":"job_runs","runs":[],"next":null}"#.to_owned(),
+            ),
+            (
+                Outcome::JobRun { run: Box::new(run) },
+                format!(r#"{{"version":1,"outcome":"job_run","run":{{{run_text}}}}}"#),
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&Answer { version: 1, outcome }).unwrap(), text);
+            let read: Answer = serde_json::from_str(&text).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        }
     }
 
     #[test]

@@ -47,9 +47,10 @@ pub async fn watch(session: &mut Session<'_>, jobs: &[Job], now: Timestamp) -> R
             "late" => {
                 watched.late += 1;
                 let ago = words(now.duration_since(since));
-                let message = match never {
-                    false => format!("the job {name} last succeeded {ago} ago, at {since:.0}"),
-                    true => format!("the job {name} has not succeeded once in {ago}"),
+                let message = if never {
+                    format!("the job {name} has not succeeded once in {ago}")
+                } else {
+                    format!("the job {name} last succeeded {ago} ago, at {since:.0}")
                 };
                 alerts::raise(session, severity, &format!("job_late:{name}"), &message).await?;
             }

@@ -5,6 +5,7 @@ mod alerts;
 mod dead;
 mod deployments;
 mod executions;
+mod jobs;
 mod outbox;
 mod races;
 mod replay;

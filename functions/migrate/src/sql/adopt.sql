@@ -1,0 +1,26 @@
+-- A database that was restored belongs to solo_restorer, with everything in it. Whoever migrates it puts it into service:
+-- its objects go to solo_owner, and it itself to the master user, as if it had been made by them.
+--
+-- REASSIGN OWNED also takes the role's other databases, which a restore or a drill may be at work in: they are given back
+-- in the same transaction. Without a restored database nothing happens.
+DO $$
+DECLARE
+    restorer CONSTANT oid := 'solo_restorer'::regrole;
+    here CONSTANT oid := (SELECT oid FROM pg_database WHERE datname = current_database());
+    others name[];
+    other name;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_shdepend
+                    WHERE refclassid = 'pg_authid'::regclass AND refobjid = restorer AND deptype = 'o'
+                      AND (dbid = here OR (classid = 'pg_database'::regclass AND objid = here))) THEN
+        RETURN;
+    END IF;
+    GRANT solo_owner, solo_restorer TO CURRENT_USER;
+    SELECT array_agg(datname) INTO others FROM pg_database WHERE datdba = restorer AND oid <> here;
+    REASSIGN OWNED BY solo_restorer TO solo_owner;
+    FOREACH other IN ARRAY coalesce(others, '{}') LOOP
+        EXECUTE format('ALTER DATABASE %I OWNER TO solo_restorer', other);
+    END LOOP;
+    EXECUTE format('ALTER DATABASE %I OWNER TO CURRENT_USER', current_database());
+    REVOKE solo_restorer FROM CURRENT_USER;
+END $$
