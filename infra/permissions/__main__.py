@@ -46,8 +46,8 @@ def main():
 
 
 def build():
-    """`{crate: [(where its tests run, the tests, their name when they are a target of their own)]}`. All of the workspace, as `make test` does: a crate alone would have
-    dependencies with other features, and they would be built once more."""
+    """`{crate: [(where its tests run, the tests, their target when it is one of tests/)]}`. All of the workspace, as
+    `make test` does: a crate alone would have dependencies with other features, and they would be built once more."""
     command = ["cargo", "test", "--workspace", "--no-run", "--message-format", "json-render-diagnostics"]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:

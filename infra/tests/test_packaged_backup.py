@@ -1,5 +1,5 @@
-"""The packages of backup, drill and prune do their jobs: on a real database and an emulator of AWS, with no programs of PostgreSQL
-but those that they carry. `make package` builds them first, and runs this beside `solo test-stack`.
+"""The packages of backup, drill and prune do their jobs: on a real database and an emulator of AWS, with no programs of
+PostgreSQL but those that they carry. `make package` builds them first, and runs this beside `solo test-stack`.
 """
 
 import json
@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import boto3
 import pytest
-from test_packages import environment, runs_here, started, STAGE
+from stage import environment
+from test_packages import STAGE, runs_here, started
 
 # Long enough for a job, which keeps 20 s of it back.
 TIME = 120
@@ -54,7 +55,8 @@ def test_a_backup_is_made_restored_and_kept(world, tmp_path):
 
 def result_of(function, event, world, folder):
     """What a run comes to. The function gets the variables that the template gives it, and no others."""
-    asked = {name: value for name, value in world.items() if name in environment(STAGE, function) or name.startswith("AWS_")}
+    given = environment(STAGE, function)
+    asked = {name: value for name, value in world.items() if name in given or name.startswith("AWS_")}
     with started(function, folder, more=asked, emulator=os.environ["AWS_ENDPOINT_URL"], time_left=TIME) as running:
         assert running.starts(), running.said
         kind, answer = running.invoke(json.dumps(event))

@@ -68,7 +68,8 @@ def test_a_function_without_tests(found):
 
 def test_functions_that_are_one_program_have_tests_of_their_own(stage, known, tmp_path):
     here = tmp_path
-    built = {"backup": [(here, "lib", None), (here, "b", "backup"), (here, "p", "prune"), (here, "tls", "tls")], "ops": [(here, "o", "it")]}
+    of_backup = [(here, "lib", None), (here, "b", "backup"), (here, "p", "prune"), (here, "tls", "tls")]
+    built = {"backup": of_backup, "ops": [(here, "o", "it")]}
     of = {name: [tests for _, tests in of_role(role_of(stage, name), built)] for name in ("Backup", "Prune", "Drill", "Ops")}
     assert of == {"Backup": ["b"], "Prune": ["p"], "Drill": [], "Ops": ["o"]}
     assert examine(role_of(stage, "Drill"), known, [], tmp_path) == [

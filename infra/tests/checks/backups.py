@@ -76,8 +76,8 @@ def kept(stage):
         if properties.get("VersioningConfiguration", {}).get("Status") != "Enabled" or not lock.get("Days"):
             yield f"{name} does not keep a backup from those who may delete it"
         rules = [rule for rule in properties["LifecycleConfiguration"]["Rules"] if rule["Status"] == "Enabled"]
-        hidden = [rule["NoncurrentVersionExpiration"]["NoncurrentDays"] for rule in rules if "NoncurrentVersionExpiration" in rule]
-        if hidden != [SECOND_THOUGHTS]:
+        hidden = [rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays") for rule in rules]
+        if [days for days in hidden if days] != [SECOND_THOUGHTS]:
             yield f"{name} does not keep for {SECOND_THOUGHTS} days what was deleted"
         if not any("AbortIncompleteMultipartUpload" in rule for rule in rules):
             yield f"{name} keeps what was never uploaded to its end"
