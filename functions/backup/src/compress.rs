@@ -48,7 +48,7 @@ pub fn compress(
     let sink = Sink { parts, part: Vec::with_capacity(PART), hash: Context::new(&SHA256), bytes: 0, counts };
     let mut encoder = zstd::stream::write::Encoder::new(sink, LEVEL)?;
     encoder.include_checksum(true)?;
-    let (mut buffer, mut plain, mut head) = (vec![0; BUFFER], 0_u64, Vec::new());
+    let (mut buffer, mut plain, mut head) = (vec![0; BUFFER], 0_u64, Vec::<u8>::new());
     let mut started = Some(started);
     loop {
         let count = match source.read(&mut buffer) {

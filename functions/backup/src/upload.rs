@@ -32,7 +32,9 @@ pub enum UploadError {
     Failed { doing: String, reason: String },
     #[error("{0} is there already, and is not ours")]
     Exists(String),
-    #[error("the archive needs more than 10,000 parts of 8 MiB; a database of this size has outgrown this kind of backup")]
+    #[error(
+        "the archive needs more than 10,000 parts of 8 MiB; a database of this size has outgrown this kind of backup"
+    )]
     TooLarge,
 }
 
@@ -76,7 +78,7 @@ impl Bucket {
         let (mark, length) = (clock::new_id().to_string(), content.len());
         let request = self.client.put_object().bucket(&self.name).key(key).metadata(MARK, &mark).if_none_match("*");
         let body = ByteStream::from(content);
-        match request.checksum_algorithm(ChecksumAlgorithm::Crc64Nvme).body(body).send().await {
+        match request.checksum_algorithm(ChecksumAlgorithm::Crc32).body(body).send().await {
             Ok(_) => Ok(()),
             Err(error) => self.resolve(key, &mark, length as u64, &error).await,
         }
@@ -86,7 +88,17 @@ impl Bucket {
     pub fn upload(&self, key: &str) -> Upload {
         let mark = clock::new_id().to_string();
         let (bucket, key) = (self.clone(), key.to_owned());
-        Upload { bucket, key, mark, id: None, first: None, sent: 0, bytes: 0, done: BTreeMap::new(), flying: JoinSet::new() }
+        Upload {
+            bucket,
+            key,
+            mark,
+            id: None,
+            first: None,
+            sent: 0,
+            bytes: 0,
+            done: BTreeMap::new(),
+            flying: JoinSet::new(),
+        }
     }
 
     /// Whether what was answered with an error happened all the same.
@@ -98,11 +110,16 @@ impl Bucket {
         let head = self.client.head_object().bucket(&self.name).key(key).send().await;
         match head {
             Ok(head) => {
-                let is_ours = head.metadata().and_then(|metadata| metadata.get(MARK)).is_some_and(|found| found == mark);
+                let is_ours =
+                    head.metadata().and_then(|metadata| metadata.get(MARK)).is_some_and(|found| found == mark);
                 let is_whole = head.content_length().is_some_and(|found| u64::try_from(found) == Ok(length));
                 match (is_ours, is_whole) {
                     (true, true) => {
-                        tracing::warn!(key, error = words(error), "an answer of the bucket was lost; the object is there");
+                        tracing::warn!(
+                            key,
+                            error = words(error),
+                            "an answer of the bucket was lost; the object is there"
+                        );
                         Ok(())
                     }
                     (true, false) => Err(failed("what is stored has another length".into())),
@@ -181,7 +198,7 @@ impl Upload {
     async fn begin(&mut self) -> Result<(), UploadError> {
         let client = &self.bucket.client;
         let request = client.create_multipart_upload().bucket(&self.bucket.name).key(&self.key);
-        let request = request.metadata(MARK, &self.mark).checksum_algorithm(ChecksumAlgorithm::Crc64Nvme);
+        let request = request.metadata(MARK, &self.mark).checksum_algorithm(ChecksumAlgorithm::Crc32);
         let begun = request.send().await.map_err(|error| failed("beginning the upload", &error))?;
         self.id = begun.upload_id;
         Ok(())
@@ -197,12 +214,12 @@ impl Upload {
         self.sent += 1;
         let number = self.sent;
         let request = self.bucket.client.upload_part().bucket(&self.bucket.name).key(&self.key).part_number(number);
-        let request = request.set_upload_id(self.id.clone()).checksum_algorithm(ChecksumAlgorithm::Crc64Nvme);
+        let request = request.set_upload_id(self.id.clone()).checksum_algorithm(ChecksumAlgorithm::Crc32);
         let request = request.body(ByteStream::from(part));
         self.flying.spawn(async move {
             let sent = request.send().await.map_err(|error| failed(&format!("sending part {number}"), &error))?;
             let part = CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag);
-            Ok(part.set_checksum_crc64_nvme(sent.checksum_crc64_nvme).build())
+            Ok(part.set_checksum_crc32(sent.checksum_crc32).build())
         });
         Ok(())
     }
@@ -216,9 +233,7 @@ impl Upload {
                 self.done.insert(part.part_number().unwrap_or_default(), part);
                 Ok(())
             }
-            Some(Err(error)) => {
-                Err(UploadError::Failed { doing: "sending a part".into(), reason: error.to_string() })
-            }
+            Some(Err(error)) => Err(UploadError::Failed { doing: "sending a part".into(), reason: error.to_string() }),
         }
     }
 }
