@@ -62,7 +62,10 @@ async fn the_role_of_the_functions_cannot_make_an_event_or_an_effect_another_or_
     }
     // All that it may change makes no young row go.
     let id = world.execution("dead", "6 days").await;
-    world.kept.execute(&format!("UPDATE executions SET resolved_at = now() - interval '500 days' WHERE id = '{id}'")).await;
+    world
+        .kept
+        .execute(&format!("UPDATE executions SET resolved_at = now() - interval '500 days' WHERE id = '{id}'"))
+        .await;
     for (function, floor) in [("clear_payloads", "7"), ("remove_executions", "30")] {
         assert_eq!(refused(&world, "solo_app", &call(function, &[floor.into()], "100")).await, None);
     }
@@ -72,7 +75,9 @@ async fn the_role_of_the_functions_cannot_make_an_event_or_an_effect_another_or_
 #[tokio::test]
 async fn nothing_is_deleted_but_through_the_functions() {
     let world = World::new().await;
-    for table in ["executions", "attempts", "outbox", "alerts", "alert_deliveries", "alert_silences", "job_runs", "jobs"] {
+    for table in
+        ["executions", "attempts", "outbox", "alerts", "alert_deliveries", "alert_silences", "job_runs", "jobs"]
+    {
         for sql in [format!("DELETE FROM {table}"), format!("TRUNCATE {table} CASCADE")] {
             assert_eq!(refused(&world, "solo_app", &sql).await.as_deref(), Some("42501"), "{sql}");
         }

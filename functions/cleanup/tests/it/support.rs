@@ -30,12 +30,20 @@ impl World {
     }
 
     pub async fn clean(&self) -> Cleaned {
-        self.clean_within(Duration::from_mins(1)).await
+        let deadline = Instant::now() + Duration::from_mins(1);
+        clean(&self.app, &Retention::default(), deadline, async |_| {}).await.unwrap()
     }
 
-    /// Nothing begins in the last 10 s of it.
-    pub async fn clean_within(&self, time: Duration) -> Cleaned {
-        clean(&self.app, &Retention::default(), Instant::now() + time, async |_| {}).await.unwrap()
+    /// A run whose time is up after so many batches (or after 3 s, on a slow machine).
+    pub async fn clean_some(&self, batches: u64) -> Cleaned {
+        // Nothing begins in the last 10 s.
+        let (last_begin, retention) = (Instant::now() + Duration::from_secs(3), Retention::default());
+        let tell = async |so_far: &Cleaned| {
+            if so_far.batches == batches {
+                tokio::time::sleep_until(last_begin).await;
+            }
+        };
+        clean(&self.app, &retention, last_begin + Duration::from_secs(10), tell).await.unwrap()
     }
 
     /// An execution with one attempt on record. `state`: a status, `unhandled`, or `resolved`. It came, and was settled, so

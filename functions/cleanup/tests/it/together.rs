@@ -40,7 +40,9 @@ async fn a_duplicate_is_told_after_its_payload_went_and_is_a_new_event_after_its
     executions::finish(&mut session, &owned).await.unwrap();
     drop(session);
     let age = |days: u32| {
-        format!("UPDATE executions SET received_at = now() - interval '{days} days', finished_at = now() - interval '{days} days'")
+        format!(
+            "UPDATE executions SET received_at = now() - interval '{days} days', finished_at = now() - interval '{days} days'"
+        )
     };
     world.kept.execute(&age(31)).await;
     assert_eq!(world.clean().await.payloads_cleared, 1);
@@ -78,7 +80,8 @@ async fn deliveries_of_what_goes_wait_for_nobody() {
     world.completed(6_000, "100 days").await;
     world.completed(6_000, "40 days").await;
     let admin = world.kept.admin().await;
-    let rows = admin.query("SELECT idempotency_key FROM executions ORDER BY md5(id::text) LIMIT 2000", &[]).await.unwrap();
+    let rows =
+        admin.query("SELECT idempotency_key FROM executions ORDER BY md5(id::text) LIMIT 2000", &[]).await.unwrap();
     let keys: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     let (deliveries, retention) = (world.other_app(), Retention::default());
     let deadline = Instant::now() + Duration::from_mins(1);
@@ -107,7 +110,8 @@ async fn deliveries_of_what_goes_wait_for_nobody() {
 async fn what_somebody_holds_is_passed_by_and_goes_the_next_time() {
     let world = World::new().await;
     let (held, gone) = (world.execution("completed", "100 days").await, world.execution("completed", "99 days").await);
-    let (held_payload, cleared) = (world.execution("completed", "41 days").await, world.execution("completed", "40 days").await);
+    let (held_payload, cleared) =
+        (world.execution("completed", "41 days").await, world.execution("completed", "40 days").await);
     let mut replay = world.kept.admin().await;
     let transaction = replay.transaction().await.unwrap();
     let lock = "SELECT FROM executions WHERE id = ANY($1) FOR UPDATE";
@@ -128,7 +132,8 @@ async fn what_somebody_holds_is_passed_by_and_goes_the_next_time() {
 async fn a_replay_that_comes_first_keeps_its_payload() {
     let world = World::new().await;
     let id = world.execution("completed", "40 days").await;
-    let replay = "UPDATE executions SET status = 'failed', next_attempt_at = now(), finished_at = NULL, last_error = 'replayed'";
+    let replay =
+        "UPDATE executions SET status = 'failed', next_attempt_at = now(), finished_at = NULL, last_error = 'replayed'";
     world.kept.execute(replay).await;
     assert_eq!(world.clean().await.payloads_cleared, 0);
     assert_eq!(world.left(id).await, "payload");
