@@ -6,7 +6,9 @@ use std::{collections::BTreeMap, num::NonZeroU32};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Alerting, ChannelConfig, Env, Fault, Faults, OutboundLimits, ProviderConfig, Retention, channels, provider};
+use super::{
+    Alerting, ChannelConfig, Env, Fault, Faults, OutboundLimits, ProviderConfig, Retention, channels, provider,
+};
 use crate::{providers::Provider, secrets::webhook_secret};
 
 /// The largest body that may be allowed: an API Gateway event of 6 MB carries 4.5 MB of base64 at most.

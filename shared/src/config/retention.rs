@@ -83,7 +83,8 @@ mod tests {
             let fault = SoloToml::parse(&format!("[retention]\n{text}")).expect_err(text).to_string();
             assert!(fault.contains(named), "{named} in {fault}");
         }
-        let shortest = "payload_days = 7\nkey_days = 30\neffect_days = 7\nalert_days = 30\nrun_days = 30\ntick_days = 1";
+        let shortest =
+            "payload_days = 7\nkey_days = 30\neffect_days = 7\nalert_days = 30\nrun_days = 30\ntick_days = 1";
         assert_eq!(SoloToml::parse(&format!("[retention]\n{shortest}")).unwrap().retention.tick_days, 1);
     }
 
