@@ -18,6 +18,7 @@ SUBJECT = "token.actions.githubusercontent.com:sub"
 BACKUPS = "${Storage.Outputs.BackupsBucketArn}"
 HIDDEN = "Properties.LifecycleConfiguration.Rules.0.NoncurrentVersionExpiration.NoncurrentDays"
 ZONE = "ScheduleExpressionTimezone"
+WHEN = "ScheduleExpression"
 ROUTE = {"Type": "HttpApi", "Properties": {"ApiId": {"Ref": "Api"}, "Path": "/cleanup", "Method": "ANY"}}
 TRUST = "DeployRole.Properties.AssumeRolePolicyDocument.Statement.0.Condition"
 
@@ -271,6 +272,9 @@ PLANTED = [
     ("jobs", "root", "Reconcile.Properties.Events.Daily", GONE, "the job reconcile of Reconcile"),
     ("jobs", "root", "Reconcile.Properties.Events.Weekly", GONE, "the job drift of Reconcile"),
     ("jobs", "root", "Reconcile.Properties.Events.Monthly", GONE, "the job review of Reconcile"),
+    ("jobs", "root", f"Backup.Properties.Events.Daily.Properties.{WHEN}", "cron(30 1 ? * MON *)", "the job backup is watched"),
+    ("jobs", "root", f"Drill.Properties.Events.Quarterly.Properties.{WHEN}", "cron(0 7 2 1,7 ? *)", "the job drill is watched"),
+    ("jobs", "root", f"Worker.Properties.Events.Tick.Properties.{WHEN}", "rate(5 minutes)", "the job tick is watched"),
     ("jobs", "root", "Prune.Properties.Events.Daily.Properties.Input", '{"job": "backup"}', "Prune has a schedule for backup"),
     ("jobs", "root", "OperatorPolicy.Properties.PolicyDocument.Statement.0.Resource.3", GONE, "Drill"),
     (

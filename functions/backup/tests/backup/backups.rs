@@ -8,7 +8,7 @@ use crate::world::{World, deadline, run, settings, table};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_is_an_archive_and_a_manifest_that_describes_it() {
     let world = World::new().await;
-    world.database.execute(&table(5)).await;
+    world.database.execute(&table(1)).await;
     world.database.execute("CREATE SEQUENCE s; SELECT setval('s', 42); GRANT SELECT ON s TO solo_reader").await;
     let answer = run(&world.backup().await).await.unwrap();
 
@@ -19,7 +19,8 @@ async fn a_backup_is_an_archive_and_a_manifest_that_describes_it() {
     assert_eq!(answer["result"]["backup"], json!(manifest.id));
     assert_eq!(answer["result"]["bytes"], json!(manifest.archive.bytes));
     assert_eq!(answer["result"]["tables"], json!(manifest.inventory.tables.len()));
-    assert_eq!(manifest.inventory.tables["public.noise"].rows, 5);
+    assert_eq!(manifest.inventory.tables["public.noise"].rows, 256);
+    assert_eq!(world.rows_in(plain, "noise").await, 256);
     assert_eq!(manifest.inventory.sequences["public.s"].before, (42, true));
     assert_eq!(manifest.inventory.sequences["public.s"].after, (42, true));
     assert_eq!(manifest.schema_version, shared::migrations::ALL.last().map(|newest| newest.version));
@@ -34,7 +35,7 @@ async fn a_backup_is_an_archive_and_a_manifest_that_describes_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_archive_of_many_parts_is_whole() {
     let world = World::new().await;
-    world.database.execute(&table(60_000)).await;
+    world.database.execute(&table(30)).await;
     run(&world.backup().await).await.unwrap();
     let (manifest, _) = world.good_backups().await.remove(0);
     assert!(manifest.archive.bytes > 3 * backup::upload::PART as u64, "{}", manifest.archive.bytes);
@@ -76,7 +77,7 @@ async fn what_is_missing_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dump_that_is_not_done_in_time_ends_before_its_function_does() {
     let world = World::new().await;
-    world.database.execute(&table(100)).await;
+    world.database.execute(&table(1)).await;
     // Someone changes the table, and takes their time.
     let someone = world.database.admin().await;
     someone.batch_execute("BEGIN; ALTER TABLE noise ADD more int").await.unwrap();

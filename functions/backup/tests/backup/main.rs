@@ -2,5 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod backups;
+mod bucket_faults;
+mod bucket_proxy;
+mod disturbances;
 mod inventory;
+mod kills;
+mod memory;
+mod tls;
+mod victim;
 mod world;

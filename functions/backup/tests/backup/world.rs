@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use aws_sdk_s3::Client;
-use backup::{Backup, Settings, manifest::Manifest, upload::Patience};
+use backup::{Backup, Settings, manifest::Manifest, programs::Programs, upload::Patience};
 use serde_json::{Value, json};
 use shared::{config::Env, db::DatabaseUrl};
 use testkit::{TestDatabase, TestQueues, TestSecrets, admin_config};
@@ -58,6 +58,20 @@ impl World {
 
     pub fn settings(&self, url: &DatabaseUrl) -> Settings {
         settings(&self.variables(url))
+    }
+
+    /// How many rows the archive has of a table, by PostgreSQL's own word.
+    pub async fn rows_in(&self, plain: &[u8], table: &str) -> u64 {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), plain).unwrap();
+        let programs = Programs::find(Some(testkit::variable("PG_PROGRAMS").as_ref())).await.unwrap();
+        let mut restore = programs.pg_restore();
+        restore.args(["--data-only", "--file=-", "--table", table]).arg(file.path());
+        let output = restore.output().await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let lines = text.lines().skip_while(|line| !line.starts_with("COPY ")).skip(1);
+        lines.take_while(|line| *line != "\\.").count() as u64
     }
 
     pub async fn backup(&self) -> Backup {
@@ -134,18 +148,12 @@ pub async fn run(backup: &Backup) -> Result<Value, String> {
     answer.map_err(|error| error.to_string())
 }
 
-/// Rows that hardly compress, so that an archive of them has parts: 10,000 of them are about 10 MB.
-pub fn noise(table: &str, rows: u32) -> String {
+/// A table whose archive has so many megabytes: noise, repeated further apart than zstd looks back.
+pub fn table(megabytes: u32) -> String {
     format!(
-        "INSERT INTO {table} SELECT i, (SELECT string_agg(md5(random()::text || j || i), '') FROM generate_series(1, 32) j)
-           FROM generate_series(1, {rows}) i"
-    )
-}
-
-/// A table of noise, of so many rows.
-pub fn table(rows: u32) -> String {
-    format!(
-        "CREATE TABLE noise (id int PRIMARY KEY, data text); GRANT SELECT ON noise TO solo_reader; {}",
-        noise("noise", rows)
+        "CREATE TABLE noise (id int, data bytea); GRANT SELECT ON noise TO solo_reader; ALTER TABLE noise ALTER data SET STORAGE EXTERNAL;
+         INSERT INTO noise SELECT i, (SELECT string_agg(uuid_send(gen_random_uuid()), '') FROM generate_series(1, 256) j WHERE i > 0)
+                             FROM generate_series(1, 256) i;
+         INSERT INTO noise SELECT id + 256 * r, data FROM noise, generate_series(1, {megabytes} - 1) r"
     )
 }

@@ -35,7 +35,7 @@ acls AS (
     SELECT r.named || '.' || quote_ident(a.attname), r.relowner, a.attacl
       FROM relations r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
      UNION ALL
-    SELECT 'default ' || d.defaclobjtype::text || COALESCE(' in ' || d.defaclnamespace::regnamespace::text, '')
+    SELECT 'default ' || d.defaclobjtype::text || CASE d.defaclnamespace WHEN 0 THEN '' ELSE ' in ' || d.defaclnamespace::regnamespace::text END
            || ' by ' || d.defaclrole::regrole::text, d.defaclrole, d.defaclacl
       FROM pg_default_acl d
 ),
