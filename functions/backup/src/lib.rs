@@ -1,6 +1,10 @@
 //! The jobs backup, prune, drill.
 
+pub mod bridge;
+pub mod inventory;
 pub mod manifest;
+mod private;
+pub mod programs;
 pub mod retention;
 
 use lambda_runtime::Error;

@@ -47,9 +47,13 @@ pub struct Archive {
 /// What is in a database, as one snapshot shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inventory {
-    /// By name as SQL writes it: `public.executions`, `"Odd schema"."Table"`. Tables, partitions (not their parents) and
-    /// materialized views.
+    /// By name as SQL writes it: `public.executions`, `"Odd schema"."Table"`. Tables and partitions, not their parents; partitions
+    /// that a restore fills anew (by the hash of an enum) are one, under their root's name.
     pub tables: BTreeMap<String, Table>,
+    /// Materialized views, as they were. A restore computes them from the tables: one that was not up to date differs then, and so
+    /// does one that takes the time or chance into account.
+    #[serde(default)]
+    pub views: BTreeMap<String, Table>,
     pub sequences: BTreeMap<String, Sequence>,
     pub large_objects: LargeObjects,
 }

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use tokio::{
     task::AbortHandle,
     time::{Instant, timeout},
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The whole way to a usable connection: name, TCP, TLS, password.
-const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(5);
 const CANCEL_WITHIN: Duration = Duration::from_millis(500);
 
@@ -45,6 +45,8 @@ pub enum ConnectError {
     RootCertificates(String, String),
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
+    #[error("there is no way to {0}: {1}")]
+    NoWay(String, String),
     #[error(transparent)]
     Secret(#[from] SecretsError),
 }
@@ -61,6 +63,17 @@ impl Credentials {
     /// From the secret when one is named, else from the URL.
     pub fn new(secret_id: Option<String>, source: &Arc<dyn SecretSource>) -> Self {
         secret_id.map_or(Self::Url, |id| Self::Secret { id, source: Arc::clone(source) })
+    }
+
+    /// `url` with the login in it, for what cannot ask for it by itself. Its password shows nowhere.
+    pub async fn complete(&self, url: &DatabaseUrl) -> Result<DatabaseUrl, SecretsError> {
+        match self {
+            Self::Url => Ok(url.clone()),
+            Self::Secret { id, source } => {
+                let login = DatabaseLogin::parse(&source.fetch(id).await?)?;
+                Ok(url.with_user(&login.username, Some(login.password)))
+            }
+        }
     }
 }
 
@@ -137,28 +150,21 @@ impl Target {
     }
 
     async fn config(&self) -> Result<tokio_postgres::Config, ConnectError> {
-        let login = match &self.credentials {
-            Credentials::Url => None,
-            Credentials::Secret { id, source } => Some(DatabaseLogin::parse(&source.fetch(id).await?)?),
-        };
-        let user = login.as_ref().map(|login| &login.username).or(self.url.user.as_ref());
-        let password: Option<&SecretString> =
-            login.as_ref().map(|login| &login.password).or(self.url.password.as_ref());
-
+        let url = self.credentials.complete(&self.url).await?;
         let mut config = tokio_postgres::Config::new();
         config
-            .host(&self.url.host)
-            .port(self.url.port)
-            .dbname(&self.url.database)
+            .host(&url.host)
+            .port(url.port)
+            .dbname(&url.database)
             .application_name("solo-os")
             .options(self.limits)
             .connect_timeout(CONNECT_WITHIN)
             .tcp_user_timeout(TCP_USER_TIMEOUT)
             .ssl_mode(if self.tls.is_some() { SslMode::Require } else { SslMode::Disable });
-        if let Some(user) = user {
+        if let Some(user) = &url.user {
             config.user(user);
         }
-        if let Some(password) = password {
+        if let Some(password) = &url.password {
             config.password(password.expose_secret());
         }
         Ok(config)
@@ -201,7 +207,8 @@ where
     (client, driving.abort_handle())
 }
 
-fn tls_config(root_certificates: Option<&std::path::Path>) -> Result<ClientConfig, ConnectError> {
+/// How TLS is verified, everywhere: the chain up to these authorities, and the host's name.
+pub(super) fn tls_config(root_certificates: Option<&std::path::Path>) -> Result<ClientConfig, ConnectError> {
     let name = root_certificates.map_or_else(|| "the built-in bundle".into(), |path| path.display().to_string());
     let unreadable = |reason: String| ConnectError::RootCertificates(name.clone(), reason);
     let pem = match root_certificates {

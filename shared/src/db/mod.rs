@@ -7,11 +7,13 @@
 mod connect;
 mod error;
 mod session;
+mod stream;
 mod url;
 
 pub use connect::{ConnectError, Credentials, connect_for_maintenance, connect_with_hangup};
 pub use error::DbError;
 pub use session::{Params, Session};
+pub use stream::{Dialer, Stream};
 pub use url::{DatabaseUrl, TlsMode, UrlFault};
 
 use std::{collections::HashMap, time::Duration};
