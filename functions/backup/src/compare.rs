@@ -96,12 +96,14 @@ mod tests {
 
     #[test]
     fn each_difference_is_named() {
-        let set = |rows, checksum| move |found: &mut Inventory| drop(found.tables.insert("public.a".into(), Table { rows, checksum }));
+        let set = |rows, checksum| {
+            move |found: &mut Inventory| found.tables.extend([("public.a".into(), Table { rows, checksum })])
+        };
         assert_eq!(differences(|_| ()), "");
         assert_eq!(differences(set(2, 7)), "public.a has 2 rows instead of 3");
         assert_eq!(differences(set(3, 8)), "public.a has as many rows (3), with other values in them");
         assert_eq!(differences(|found| found.tables.clear()), "public.a is missing (3 rows)");
-        let new = |found: &mut Inventory| drop(found.tables.insert("b".into(), Table { rows: 0, checksum: 0 }));
+        let new = |found: &mut Inventory| found.tables.extend([("b".into(), Table { rows: 0, checksum: 0 })]);
         assert_eq!(differences(new), "b was not there (0 rows)");
         assert_eq!(differences(|found| found.sequences.clear()), "the sequence public.s is missing");
         let beyond = |found: &mut Inventory| {

@@ -89,10 +89,14 @@ impl Drill<'_> {
         for name in drop_left_behind(self.server, now).await? {
             tracing::warn!(name, "dropped what an earlier drill left behind");
         }
-        tracing::info!(backup = manifest.id, bytes = manifest.archive.plain_bytes, "restoring; it takes about as much disk, and indexes");
+        tracing::info!(
+            backup = manifest.id,
+            bytes = manifest.archive.plain_bytes,
+            "restoring; it takes about as much disk, and indexes"
+        );
         let scratch = Scratch::create(self.server, &Scratch::name_at(now, unique)).await?;
         let deadline = self.deadline.checked_sub(TO_DROP).unwrap_or(self.deadline);
-        let restored = match timeout_at(deadline, self.prove(&manifest, &scratch, step)).await {
+        let restored = match timeout_at(deadline, Box::pin(self.prove(&manifest, &scratch, step))).await {
             Ok(restored) => restored,
             Err(_) => Err(DrillError::TooSlow(manifest.id.clone())),
         };

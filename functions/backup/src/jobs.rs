@@ -75,9 +75,10 @@ impl Backup {
         let known = ["backup", "prune", "drill"];
         self.platform
             .invoke(&event, &known, deadline, async |job, progress, deadline| -> Result<Value, Error> {
+                // In boxes: all of these together are more than the compiler lays out as one.
                 match job.name {
-                    "prune" => Ok(serde_json::to_value(self.prune().await?)?),
-                    "drill" => Ok(serde_json::to_value(self.drill(&event, progress, deadline).await?)?),
+                    "prune" => Ok(serde_json::to_value(Box::pin(self.prune()).await?)?),
+                    "drill" => Ok(serde_json::to_value(Box::pin(self.drill(&event, progress, deadline)).await?)?),
                     _ => Err(format!("{} is not there yet", job.name).into()),
                 }
             })
@@ -102,14 +103,13 @@ impl Backup {
         let (step, mut steps) = watch::channel(Step::default());
         let work = Drill { programs: self.programs().await?, store: &self.store, server: &server, deadline };
         let unique = u32::from_be_bytes(Uuid::new_v4().into_bytes()[..4].try_into()?);
-        let drilling = work.run(&arguments, clock::now(), unique, &step);
+        let mut drilling = Box::pin(work.run(&arguments, clock::now(), unique, &step));
         let telling = async {
             while steps.changed().await.is_ok() {
                 let now = *steps.borrow_and_update();
                 progress.tell(&now).await;
             }
         };
-        tokio::pin!(drilling);
         tokio::select! {
             done = &mut drilling => Ok(done?),
             // Nobody says anything any more; that is not the end.

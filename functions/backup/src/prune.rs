@@ -38,8 +38,7 @@ pub async fn prune(store: &Store, last_failed: bool, now: Timestamp) -> Result<D
     }
     let made: Vec<_> = listing.backups.iter().map(Made::from).collect();
     let plan = retention::plan(&made, last_failed, now);
-    let mut done =
-        Done { kept: plan.keep.len(), held_back: plan.held_back, broken: listing.broken, ..Done::default() };
+    let mut done = Done { kept: plan.keep.len(), held_back: plan.held_back, broken: listing.broken, ..Done::default() };
     for id in plan.remove {
         store.delete(&store::manifest_key(&id)).await?;
         store.delete(&store::archive_key(&id)).await?;

@@ -30,8 +30,8 @@ use crate::{
 
 pub(crate) use list::count as count_entries;
 pub(crate) use program::read_list;
-pub use target::{Scratch, check_name, drop_database, is_name};
 pub(crate) use target::drop_left_behind;
+pub use target::{Scratch, check_name, drop_database, is_name};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
@@ -49,7 +49,9 @@ pub enum RestoreError {
     NotEmpty { name: String, found: String },
     #[error("there is a database {0} already")]
     Exists(String),
-    #[error("{0:?} is no name for a database: it takes a to z, 0 to 9 and _, begins with a letter, and has 63 characters at most")]
+    #[error(
+        "{0:?} is no name for a database: it takes a to z, 0 to 9 and _, begins with a letter, and has 63 characters at most"
+    )]
     BadName(String),
     #[error("pg_restore failed: {0}")]
     Program(String),

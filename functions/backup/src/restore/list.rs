@@ -1,7 +1,8 @@
 //! The table of contents of an archive (`pg_restore --list`), and what of it is left out.
 
 /// What begins an entry's description, after its three numbers, and cannot be restored by whoever is no superuser.
-const FOR_SUPERUSERS: &[&str] = &["EVENT TRIGGER ", "COMMENT - EXTENSION ", "COMMENT - EVENT TRIGGER ", "FOREIGN DATA WRAPPER "];
+const FOR_SUPERUSERS: &[&str] =
+    &["EVENT TRIGGER ", "COMMENT - EXTENSION ", "COMMENT - EVENT TRIGGER ", "FOREIGN DATA WRAPPER "];
 /// A copy must not take part in another database's replication.
 const FOR_NOBODY: &[&str] = &["SUBSCRIPTION ", "SUBSCRIPTION TABLE ", "COMMENT - SUBSCRIPTION "];
 

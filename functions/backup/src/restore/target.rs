@@ -24,7 +24,10 @@ impl Scratch {
         let client = check_name(maintenance, name).await?;
         // template1 may have got something.
         let create = format!("CREATE DATABASE {} TEMPLATE template0", quote(name));
-        client.batch_execute(&create).await.map_err(|source| database(&format!("making the database {name}"), &source))?;
+        client
+            .batch_execute(&create)
+            .await
+            .map_err(|source| database(&format!("making the database {name}"), &source))?;
         Ok(Self { maintenance: maintenance.clone(), name: name.to_owned() })
     }
 

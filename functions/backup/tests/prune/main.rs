@@ -84,7 +84,9 @@ async fn what_failed_backups_left_goes_when_none_can_still_be_at_it() {
 async fn what_is_broken_is_told_and_left_alone_and_counts_for_nothing() {
     let (backups, now) = (TestBackups::create().await, clock::now());
     let mut broken = Vec::new();
-    for (day, problem) in ["cannot be read", "the version 9", "is that of", "is not there", "bytes instead of"].iter().enumerate() {
+    for (day, problem) in
+        ["cannot be read", "the version 9", "is that of", "is not there", "bytes instead of"].iter().enumerate()
+    {
         let id = backup_of(&backups, now, i64::try_from(day).unwrap()).await;
         let key = manifest_key(&id);
         match *problem {
@@ -114,7 +116,8 @@ async fn what_is_broken_is_told_and_left_alone_and_counts_for_nothing() {
 /// The whole function, which knows from the records how the last backup went.
 #[tokio::test]
 async fn the_function_asks_the_records_how_the_last_backup_went() {
-    let (database, backups, queues) = (TestDatabase::new().await, TestBackups::create().await, TestQueues::create().await);
+    let (database, backups, queues) =
+        (TestDatabase::new().await, TestBackups::create().await, TestQueues::create().await);
     let now = clock::now();
     for day in 0..12 {
         backup_of(&backups, now, day).await;
@@ -140,7 +143,10 @@ async fn the_function_asks_the_records_how_the_last_backup_went() {
     database.execute("UPDATE job_runs SET outcome = 'succeeded', error = NULL WHERE job = 'backup'").await;
     let done = run().await;
     assert!(done["held_back"].is_null() && !done["removed"].as_array().unwrap().is_empty(), "{done}");
-    assert_eq!(database.text("SELECT string_agg(outcome, ' ') FROM job_runs WHERE job = 'prune'").await, "succeeded succeeded");
+    assert_eq!(
+        database.text("SELECT string_agg(outcome, ' ') FROM job_runs WHERE job = 'prune'").await,
+        "succeeded succeeded"
+    );
     // What needs a login that this function does not have says so.
     let error = function.invoke(json!({"job": "drill"}), 0).await.unwrap_err().to_string();
     assert!(error.contains("RESTORER_LOGIN_SECRET_ID"), "{error}");
