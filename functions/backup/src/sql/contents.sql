@@ -21,4 +21,4 @@ own AS (
     SELECT name FROM things t
      WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = t.class AND d.objid = t.oid AND d.deptype = 'e')
 )
-SELECT count(*), (SELECT string_agg(name, ', ') FROM (SELECT name FROM own ORDER BY name LIMIT 3) AS some) FROM own
+SELECT count(*), (SELECT string_agg(name, ', ') FROM (SELECT name FROM own ORDER BY name LIMIT 3) AS first) FROM own

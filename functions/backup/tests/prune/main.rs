@@ -65,13 +65,14 @@ async fn what_failed_backups_left_goes_when_none_can_still_be_at_it() {
     backups.put(&archive_key("20200101T000000Z-00000000"), "an orphan").await;
     backups.put("database/notes.txt", "not ours").await;
     let store = support::store(&backups).await;
-    backup_of(&backups, now, 0).await;
-    let young = prune(&store, false, now).await.unwrap();
+    // In the emulator, every upload began at 20:48 on this day.
+    let young = prune(&store, false, "2010-11-11T20:00:00Z".parse().unwrap()).await.unwrap();
     assert_eq!((young.orphans_removed, young.uploads_aborted), (0, 0));
-    let later = now + SignedDuration::from_hours(25);
-    backup_of(&backups, later, 0).await;
-    let older = prune(&store, false, later).await.unwrap();
+    let older = prune(&store, false, "2010-11-11T21:00:00Z".parse().unwrap()).await.unwrap();
     assert_eq!((older.orphans_removed, older.uploads_aborted), (0, 1));
+    let later = now + SignedDuration::from_hours(47);
+    backup_of(&backups, later, 0).await;
+    assert_eq!(prune(&store, false, later).await.unwrap().orphans_removed, 0);
     let later = now + SignedDuration::from_hours(49);
     backup_of(&backups, later, 0).await;
     let oldest = prune(&store, false, later).await.unwrap();
