@@ -9,6 +9,7 @@ mod postgres;
 mod process;
 mod pump;
 mod receiver;
+mod times;
 mod wiring;
 
 pub use aws::{
