@@ -9,6 +9,9 @@ pub struct Migration {
     pub sql: &'static str,
 }
 
+/// The advisory lock of everything that changes the schema. A dump takes it in shared mode.
+pub const LOCK: i64 = 7_314_826_401;
+
 /// All of them, in the order in which they are applied.
 pub const ALL: &[Migration] = include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
 

@@ -8,13 +8,20 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use shared::db::DatabaseUrl;
+use serde_json::Value;
+use shared::{
+    clock,
+    db::{Credentials, DatabaseUrl},
+    jobs::Progress,
+};
 use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
 };
+use uuid::Uuid;
 
 use crate::{
+    Backup,
     manifest::Manifest,
     programs::Programs,
     restore::{RestoreError, Restored, Scratch, Source, Step, check_name, drop_left_behind, restore},
@@ -67,6 +74,43 @@ pub struct Drill<'a> {
     pub server: &'a DatabaseUrl,
     /// When it has to be over, with what drops the database.
     pub deadline: Instant,
+}
+
+impl Backup {
+    pub(crate) async fn drill(
+        &self,
+        event: &Value,
+        progress: &Progress<'_>,
+        deadline: Instant,
+    ) -> Result<Done, lambda_runtime::Error> {
+        let arguments: Arguments = serde_json::from_value(event.clone())?;
+        let server = self.login(self.settings.restorer_secret_id.as_ref(), "RESTORER_LOGIN_SECRET_ID").await?;
+        let (step, mut steps) = watch::channel(Step::default());
+        let work = Drill { programs: self.programs().await?, store: &self.store, server: &server, deadline };
+        let unique = u32::from_be_bytes(Uuid::new_v4().into_bytes()[..4].try_into()?);
+        let mut drilling = Box::pin(work.run(&arguments, clock::now(), unique, &step));
+        let telling = async {
+            while steps.changed().await.is_ok() {
+                let now = *steps.borrow_and_update();
+                progress.tell(&now).await;
+            }
+        };
+        let done = tokio::select! {
+            done = &mut drilling => done?,
+            // Nobody says anything any more; that is not the end.
+            () = telling => drilling.await?,
+        };
+        Ok(done)
+    }
+
+    /// The stage's database, as another role than that of the records.
+    async fn login(&self, secret_id: Option<&String>, variable: &str) -> Result<DatabaseUrl, lambda_runtime::Error> {
+        let Some(id) = secret_id else {
+            return Err(format!("{variable} is not set: this function is not the one that does this").into());
+        };
+        let login = Credentials::new(Some(id.clone()), &self.platform.secrets);
+        Ok(login.complete(&self.settings.platform.database.url).await?)
+    }
 }
 
 /// Kept back to drop the database.

@@ -6,8 +6,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use shared::clock;
 
 use crate::{
+    Backup,
     retention::{self, Made},
     store::{self, Broken, Store, StoreError},
 };
@@ -28,6 +30,20 @@ pub struct Done {
     pub held_back: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub broken: Vec<Broken>,
+}
+
+impl Backup {
+    pub(crate) async fn prune(&self) -> Result<Done, lambda_runtime::Error> {
+        Ok(prune(&self.store, self.last_backup_failed().await?, clock::now()).await?)
+    }
+
+    /// Whether the newest run of the backup that is over came to nothing.
+    async fn last_backup_failed(&self) -> Result<bool, lambda_runtime::Error> {
+        const LAST: &str = "SELECT outcome <> 'succeeded' FROM job_runs
+                             WHERE job = 'backup' AND finished_at IS NOT NULL ORDER BY started_at DESC, id DESC LIMIT 1";
+        let rows = self.platform.database.session().await?.query(LAST, &[]).await?;
+        Ok(rows.first().is_some_and(|row| row.get(0)))
+    }
 }
 
 /// `last_failed`: whether the last run of the backup failed.

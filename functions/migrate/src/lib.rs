@@ -34,8 +34,8 @@ use tokio_postgres::Client;
 
 /// One lock for everything that changes the schema. Waited for 60 s at most. A statement ends when its client is gone: who
 /// ran out of time leaves nothing running that holds the lock.
-const LOCK: &str = "SET client_connection_check_interval = '1s'; SET lock_timeout = '60s'; SELECT pg_advisory_lock(7314826401); SET lock_timeout = '10s'";
-const UNLOCK: &str = "SELECT pg_advisory_unlock(7314826401)";
+const LOCK: &str = "SET client_connection_check_interval = '1s'; SET lock_timeout = '60s'; SELECT pg_advisory_lock($1); SET lock_timeout = '10s'";
+const UNLOCK: &str = "SELECT pg_advisory_unlock($1)";
 const HISTORY_TABLE: &str = "schema_migrations";
 
 #[derive(Debug, thiserror::Error)]
@@ -71,11 +71,16 @@ pub struct Passwords {
 pub async fn migrate(master: DatabaseUrl, login: Credentials, passwords: &Passwords) -> Result<Done, MigrateError> {
     let (mut client, hangup) = db::connect_with_hangup(master, login).await?;
     let _hangup = Hangup(hangup);
-    step(&client, "waiting for another migration to end", LOCK).await?;
+    step(&client, "waiting for another migration or a dump to end", &of(LOCK)).await?;
     // The lock is the session's: it ends with the connection, however this ends.
     let done = migrate_locked(&mut client, passwords).await?;
-    step(&client, "releasing the migration lock", UNLOCK).await?;
+    step(&client, "releasing the migration lock", &of(UNLOCK)).await?;
     Ok(done)
+}
+
+/// A statement about the lock.
+fn of(lock: &str) -> String {
+    lock.replace("$1", &migrations::LOCK.to_string())
 }
 
 /// However a migration ends, and also when nobody waits for it any more, its connection ends with it. An open transaction

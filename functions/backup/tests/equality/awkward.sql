@@ -69,7 +69,7 @@ CREATE INDEX parts_value ON parts (lower(value)) WHERE value <> '';
 CREATE TABLE animals (id int PRIMARY KEY, name text CHECK (name <> ''));
 CREATE TABLE dogs (breed text DEFAULT 'mixed') INHERITS (animals);
 INSERT INTO animals VALUES (1, 'someone');
-INSERT INTO dogs VALUES (2, 'Rex'), (3, 'Azor', 'poodle');
+INSERT INTO dogs VALUES (2, 'Rex', DEFAULT), (3, 'Azor', 'poodle');
 
 -- Keys in a circle, and to oneself.
 CREATE TABLE people (id int PRIMARY KEY, boss int REFERENCES people, team int);
