@@ -32,16 +32,17 @@ pub fn report(runtime: &Runtime, rows: u32) -> String {
     let world = runtime.block_on(World::new());
     let filling = Instant::now();
     runtime.block_on(fill(&world, rows));
-    let mut text = format!("cleanup of {rows} executions (made in {:.0} s)", filling.elapsed().as_secs_f64());
+    let mut lines = vec![format!("cleanup of {rows} executions (made in {:.0} s)", filling.elapsed().as_secs_f64())];
     for (name, between) in [("100 webhooks/s at most", BETWEEN), ("webhooks one after the other", Duration::ZERO)] {
         let (mut alone, mut beside) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             alone.push(webhooks(&world, between));
             beside.push(beside_cleanup(&world, between));
         }
-        text += &format!("\n  {name}: {}", compare(&alone, &beside));
+        lines.push(format!("{name}: {}", compare(&alone, &beside)));
     }
-    text + "\n  cleanup: " + &runtime.block_on(done(&world))
+    lines.push(format!("cleanup: {}", runtime.block_on(done(&world))));
+    lines.join("\n  ")
 }
 
 fn compare(alone: &[Latency], beside: &[Latency]) -> String {
@@ -60,10 +61,10 @@ fn compare(alone: &[Latency], beside: &[Latency]) -> String {
     )
 }
 
-/// Cleanup works a second longer than the round, then the next run goes on.
+/// Cleanup works some seconds longer than the round, then the next run goes on.
 fn beside_cleanup(world: &World, between: Duration) -> Latency {
     let cleanup = Environment::start(world, "cleanup");
-    cleanup.give(KEPT_BACK + BEGIN + ROUND + Duration::from_secs(1));
+    cleanup.give(KEPT_BACK + BEGIN + ROUND + Duration::from_secs(5));
     thread::scope(|scope| {
         let running =
             scope.spawn(|| cleanup.work(1, vec![r#"{"job":"cleanup"}"#.into()], "succeeded", Duration::from_mins(2)));
