@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 /// How long a batch should take.
-const AIM: Duration = Duration::from_millis(50);
-/// At least so long, nothing happens after a batch; as long as it took, when that is more. So the database has half of its time for
-/// others.
+const AIM: Duration = Duration::from_millis(25);
+/// Nothing happens after a batch for so many times as long as it took: a third of the time is cleanup's at most.
+const PAUSES: u32 = 2;
+/// At least so long.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const SMALLEST: u32 = 100;
 /// As in migration 0012.
@@ -37,7 +38,7 @@ impl Pace {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 50 and 20,000")]
         let fitting = fitting as u32;
         self.size = fitting.clamp(SMALLEST, LARGEST);
-        took.max(SHORTEST_PAUSE)
+        (took * PAUSES).max(SHORTEST_PAUSE)
     }
 
     /// The smallest size, after a batch that failed. `false` when that was its size already.
@@ -64,8 +65,8 @@ mod tests {
 
     #[test]
     fn the_size_comes_to_fit_the_server_and_stays_in_its_bounds() {
-        assert_eq!(sizes(50.0).last(), Some(&2_500));
-        assert_eq!(sizes(8.0).last(), Some(&400));
+        assert_eq!(sizes(50.0).last(), Some(&1_250));
+        assert_eq!(sizes(8.0).last(), Some(&200));
         assert_eq!(sizes(0.1).last(), Some(&100));
         assert_eq!(sizes(1e9).last(), Some(&10_000));
         assert!(sizes(0.0001).iter().chain(&sizes(1e9)).all(|size| (100..=10_000).contains(size)));
@@ -73,9 +74,9 @@ mod tests {
     }
 
     #[test]
-    fn others_have_half_of_the_time() {
+    fn others_have_two_thirds_of_the_time() {
         let mut pace = Pace::new();
-        assert_eq!(pace.after(Duration::from_millis(80)), Duration::from_millis(80));
+        assert_eq!(pace.after(Duration::from_millis(80)), Duration::from_millis(160));
         assert_eq!(pace.after(Duration::from_micros(10)), SHORTEST_PAUSE);
     }
 

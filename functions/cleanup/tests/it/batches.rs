@@ -84,7 +84,7 @@ async fn a_run_that_is_killed_in_the_middle_leaves_nothing_half_done() {
     let (deadline, retention) = (Instant::now() + Duration::from_mins(1), Retention::default());
     let running = clean(&world.app, &retention, deadline, async |so_far| {
         if so_far.batches == 2 {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     });
     timeout(Duration::from_secs(5), running).await.unwrap_err();
