@@ -117,12 +117,12 @@ mod tests {
     /// Whatever it holds, it fits, in one line that ends with where the rest is.
     #[test]
     fn a_digest_is_never_longer_than_an_alert_takes() {
-        for (count, length) in [(1, 10_000), (30, 100), (200, 30), (9, 399), (5, 400)] {
+        for (count, length) in [(1, 10_000), (30, 100), (200, 30), (9, 399), (4, 400)] {
             let what = "ü".repeat(length);
             let text = message(&review((0..count).map(|_| finding(Severity::Warning, &what)).collect()));
             assert!(text.chars().count() <= LONGEST, "{count} of {length}: {}", text.chars().count());
             assert!(text.contains("1) ü") && text.ends_with(&Uuid::nil().to_string()), "{text}");
-            assert_eq!(text.contains(" more. The month"), count > 5, "{count} of {length}: {text}");
+            assert_eq!(text.contains(" more. The month"), count > 4, "{count} of {length}: {text}");
         }
     }
 

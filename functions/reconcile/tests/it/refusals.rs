@@ -32,6 +32,7 @@ async fn a_query_that_writes_is_refused_by_the_server_and_hides_no_other() {
         ),
         named("holds", "SELECT 1 WHERE false -- a comment"),
     ];
+    const LATER: &[Invariant] = &[named("holds", "SELECT 1 WHERE false")];
     let world = World::new().await;
     let result = world.run_with("reconcile", ALL, Duration::from_mins(10)).await;
     let expected =
@@ -58,7 +59,7 @@ async fn a_query_that_writes_is_refused_by_the_server_and_hides_no_other() {
     );
 
     // Another release has none of them any more.
-    world.run_with("reconcile", &[named("holds", "SELECT 1 WHERE false")], Duration::from_mins(10)).await;
+    world.run_with("reconcile", LATER, Duration::from_mins(10)).await;
     assert_eq!(world.alerts().await, [""; 0]);
 }
 

@@ -127,7 +127,7 @@ async fn a_review_is_kept_told_once_and_compared_with_the_one_before() {
     let executions = tables.iter().find(|table| table["table"] == "executions").unwrap();
     assert_eq!(executions["grown"].as_i64().unwrap(), executions["bytes"].as_i64().unwrap() - 1_000);
     assert_eq!(figures["database_grown"].as_i64().unwrap(), figures["database_bytes"].as_i64().unwrap() - 1_000);
-    assert!(tables.iter().any(|table| table["table"] == "payments" && table["grown"].is_null()), "{figures}");
+    assert!(tables.iter().any(|table| table["table"] == "reviews" && table["grown"].is_null()), "{figures}");
 
     let alerts = world.alerts().await;
     let id = first["review"].as_str().unwrap();
