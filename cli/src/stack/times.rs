@@ -1,4 +1,4 @@
-//! When a schedule fires: `rate(...)` and `cron(...)` as EventBridge Scheduler reads them, in UTC.
+//! When a schedule fires: `rate(...)` and `cron(...)` as AWS's scheduler reads them, in UTC.
 //! <https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html>
 //!
 //! Deliberately absent: `at(...)`, which fires once, and time zones. Neither has a place in a template.
@@ -94,7 +94,7 @@ mod tests {
         found.join(" ")
     }
 
-    /// The examples of AWS's page on cron-based schedules, and of EventBridge's page on cron expressions.
+    /// The examples of AWS's page on cron-based schedules, and of `EventBridge`'s on cron expressions.
     #[test]
     fn the_documented_examples_fire_when_they_should() {
         for (expression, expected) in [

@@ -20,7 +20,7 @@ use crate::world::World;
 pub async fn function(environment: Arc<Environment>, event: Value) {
     let job = jobs::find(event["job"].as_str().unwrap()).unwrap();
     let call: Call = serde_json::from_value(event).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     let work = async |progress: &jobs::Progress<'_>| {
         progress.tell(&json!({"phase": "look"})).await;
         sleep(Duration::from_secs(if job.name == "review" { 3 } else { 1 })).await;

@@ -244,9 +244,9 @@ async fn a_run_that_never_ends_is_told_of_once() {
     );
     assert!(killed.await.is_err());
     assert_eq!((watch(&database).await, runs(&kept).await.as_str()), ((0, 0), "running"));
-    age(&kept, "15 minutes 59 seconds").await;
+    age(&kept, "15 minutes 30 seconds").await;
     assert_eq!(watch(&database).await, (0, 0));
-    age(&kept, "2 seconds").await;
+    age(&kept, "31 seconds").await;
     assert_eq!(watch(&database).await, (1, 0));
     assert_eq!(watch(&database).await, (0, 0));
     assert_eq!(open(&kept).await, "critical job_stuck:nap 1");
