@@ -3,13 +3,14 @@
 //! The release binaries run as in Lambda, fed through the runtime API by a small server in this process. pgbench runs
 //! the same statements on the same server in the same minutes.
 //!
-//! `measure start duplicates throughput queue backlog batches` measures these parts; all of them unless some are named.
+//! `measure start duplicates throughput queue backlog batches backup` measures these parts; all of them unless some are named.
 #![allow(
     clippy::unwrap_used,
     clippy::cast_precision_loss,
     reason = "a measurement fails by panicking; counts are small"
 )]
 
+mod backup;
 mod drain;
 mod events;
 mod pgbench;
@@ -30,6 +31,9 @@ const ROUND: Duration = Duration::from_secs(3);
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    if backup::is_child() {
+        return runtime.block_on(backup::take_one());
+    }
     let world = runtime.block_on(World::new());
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
@@ -58,6 +62,9 @@ fn main() {
     }
     if is_wanted("batches") {
         println!("{}", drain::batches(&runtime));
+    }
+    if is_wanted("backup") {
+        println!("{}", runtime.block_on(backup::report()));
     }
 }
 
