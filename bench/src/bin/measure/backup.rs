@@ -144,7 +144,8 @@ async fn filled(megabytes: u64) -> TestDatabase {
         let to = rows.min(from + 49_999);
         database.execute(&insert.replace("$from", &from.to_string()).replace("$to", &to.to_string())).await;
     }
-    database.execute("VACUUM ANALYZE; CHECKPOINT").await;
+    database.execute("VACUUM ANALYZE").await;
+    database.execute("CHECKPOINT").await;
     database
 }
 

@@ -36,11 +36,13 @@ async fn a_killed_function_leaves_a_good_backup_or_none() {
 async fn killed_at((kind, number, fault): (&'static str, usize, Fault)) {
     let world = World::new().await;
     world.database.execute(&table(28)).await;
-    let mut proxy = BucketProxy::start(move |now, count| match (now, count) == (kind, number) {
-        true => fault,
-        false => Fault::Slow(Duration::from_millis(20)),
-    })
-    .await;
+    let mut proxy =
+        BucketProxy::start(
+            move |now, count| {
+                if (now, count) == (kind, number) { fault } else { Fault::Slow(Duration::from_millis(20)) }
+            },
+        )
+        .await;
     let victim = Victim::start(&world, &world.database.app_url(), &proxy.url);
     let reached = async {
         while let Some(arrived) = proxy.arrivals.recv().await {
