@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (number, name) in files(&programs)?.iter().enumerate() {
         let compressed = out.join(format!("{number}.zst"));
         fs::write(&compressed, zstd::encode_all(&*fs::read(programs.join(name))?, LEVEL)?)?;
-        writeln!(list, "    ({name:?}, include_bytes!({compressed:?})),")?;
+        writeln!(list, "    ({name:?}, include_bytes!({:?})),", compressed.display().to_string())?;
     }
     list.push_str("]\n");
     fs::write(out.join("programs.rs"), list)?;

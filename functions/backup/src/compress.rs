@@ -114,10 +114,10 @@ impl Write for Sink<'_> {
 mod tests {
     use super::*;
 
-    fn compressed(source: Vec<u8>) -> (Compressed, Vec<Vec<u8>>) {
+    fn compressed(source: &[u8]) -> (Compressed, Vec<Vec<u8>>) {
         let (sender, mut receiver) = mpsc::channel(100);
         let (started, _) = oneshot::channel();
-        let done = compress(&source[..], sender, &Counts::default(), started).unwrap();
+        let done = compress(source, sender, &Counts::default(), started).unwrap();
         let parts = std::iter::from_fn(|| receiver.try_recv().ok()).collect();
         (done, parts)
     }
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn parts_have_the_size_that_the_bucket_wants_and_make_one_stream() {
         let noise: Vec<u8> = (0..2_200_000).flat_map(|_| *uuid::Uuid::new_v4().as_bytes()).collect();
-        let (done, parts) = compressed(noise.clone());
+        let (done, parts) = compressed(&noise);
         let (last, whole) = parts.split_last().unwrap();
         assert!(whole.len() == 4 && whole.iter().all(|part| part.len() == PART) && last.len() < PART);
         let stored = parts.concat();
@@ -137,9 +137,9 @@ mod tests {
 
     #[test]
     fn what_begins_as_an_archive_is_told_from_what_does_not() {
-        assert!(compressed(b"PGDMP and more".to_vec()).0.is_archive);
-        assert!(!compressed(b"PGDM".to_vec()).0.is_archive);
-        assert_eq!(compressed(Vec::new()).0.plain_bytes, 0);
+        assert!(compressed(b"PGDMP and more").0.is_archive);
+        assert!(!compressed(b"PGDM").0.is_archive);
+        assert_eq!(compressed(&[]).0.plain_bytes, 0);
     }
 
     #[test]

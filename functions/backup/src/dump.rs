@@ -117,7 +117,7 @@ pub async fn take(dump: &Dump<'_>, tell: impl AsyncFn(HowFar)) -> Result<Taken, 
     let id = name(started_at);
     let mut tries = 1;
     let (manifest, about) = loop {
-        match dump_once(dump, &id, started_at, &tell).await {
+        match Box::pin(dump_once(dump, &id, started_at, &tell)).await {
             Err(error) if error.is_passing() && tries < TRIES => {
                 tracing::warn!(%error, "a table was being changed; trying again");
                 tries += 1;

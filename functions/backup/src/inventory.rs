@@ -77,7 +77,7 @@ pub struct Counted {
     /// As SQL writes it.
     pub name: String,
     /// Under which name it is counted: its own, but for partitions that a restore fills anew.
-    counted_as: String,
+    under: String,
     /// Materialized: it cannot be locked, and a restore computes it anew.
     pub is_view: bool,
     is_populated: bool,
@@ -95,7 +95,7 @@ pub async fn take_inventory(client: &Client) -> Result<Inventory, InventoryError
     for table in &listed {
         let counted = count_table(client, table).await?;
         let kind = if table.is_view { &mut views } else { &mut tables };
-        let sum = kind.entry(table.counted_as.clone()).or_insert(Table { rows: 0, checksum: 0 });
+        let sum = kind.entry(table.under.clone()).or_insert(Table { rows: 0, checksum: 0 });
         sum.rows += counted.rows;
         sum.checksum = sum.checksum.wrapping_add(counted.checksum);
     }
@@ -114,7 +114,7 @@ pub async fn list_tables(client: &Client) -> Result<Vec<Counted>, InventoryError
         .map(|row| {
             Ok(Counted {
                 name: row.try_get("name")?,
-                counted_as: row.try_get("counted_as")?,
+                under: row.try_get("counted_as")?,
                 is_view: row.try_get("is_view")?,
                 is_populated: row.try_get("is_populated")?,
                 condition: row.try_get("condition")?,

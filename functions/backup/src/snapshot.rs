@@ -112,9 +112,7 @@ impl Snapshot {
                 Err(error) if error.code() == Some(&tokio_postgres::error::SqlState::UNDEFINED_TABLE) => {
                     return Ok(false);
                 }
-                locked => {
-                    locked.map_err(|source| failed("locking the tables against changes of their structure", &source))?
-                }
+                locked => locked.map_err(|source| failed("locking the tables", &source))?,
             }
         }
         let exported = self.client.query_one("SELECT pg_export_snapshot()", &[]).await;

@@ -83,7 +83,7 @@ pub(crate) async fn run(
     // Nobody takes its parts any more, and nobody writes to it: it ends.
     drop(compressed_parts);
     let compressed = compressing.await.map_err(|error| StreamError::Compress(error.to_string()));
-    let (_, inventory, _) = worked?;
+    let ((), inventory, ()) = worked?;
     let compressed = compressed?.map_err(|error| StreamError::Compress(error.to_string()))?;
     Ok((inventory.ok_or(StreamError::Empty)?, compressed))
 }
@@ -135,10 +135,7 @@ async fn ended(
     let said = String::from_utf8_lossy(&said).trim().to_owned();
     let passing = counts.plain.load(std::sync::atomic::Ordering::Relaxed) == 0
         && (said.contains("lock timeout") || said.contains("could not obtain lock") || said.contains("does not exist"));
-    let words: String = [Some(said).filter(|said| !said.is_empty()), bridge.fault()]
-        .into_iter()
-        .flatten()
-        .map(|words| format!(": {words}"))
-        .collect();
+    let said = Some(said).filter(|said| !said.is_empty());
+    let words = [said, bridge.fault()].into_iter().flatten().fold(String::new(), |words, more| words + ": " + &more);
     Err(StreamError::Failed { how, words, passing }.into())
 }

@@ -1,7 +1,8 @@
 //! Objects into the bucket of backups: parts side by side, in bounded memory; all of an object, or nothing of it.
 //!
 //! An object is never replaced (`If-None-Match: *`). An answer that was lost is resolved by looking: an object of this length that
-//! carries this upload's own mark is the one that was sent. The role that writes may neither list nor delete.
+//! carries this upload's own mark is the one that was sent. The role that writes may neither list nor delete, so the one thing that
+//! cannot be resolved is an upload whose beginning was not answered: it stays, without parts, for the next prune.
 
 use std::{collections::BTreeMap, time::Duration};
 

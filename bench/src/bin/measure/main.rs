@@ -3,14 +3,15 @@
 //! The release binaries run as in Lambda, fed through the runtime API by a small server in this process. pgbench runs
 //! the same statements on the same server in the same minutes.
 //!
-//! `measure start duplicates throughput queue backlog batches cleanup` measures these parts; all of them unless some are named.
-//! A number among them is how many rows there are for cleanup, in place of 10,000,000.
+//! `measure start duplicates throughput queue backlog batches cleanup backup` measures these parts; all of them unless some are
+//! named. A number among them is how many rows there are for cleanup, in place of 10,000,000.
 #![allow(
     clippy::unwrap_used,
     clippy::cast_precision_loss,
     reason = "a measurement fails by panicking; counts are small"
 )]
 
+mod backup;
 mod cleanup;
 mod drain;
 mod events;
@@ -32,6 +33,9 @@ const ROUND: Duration = Duration::from_secs(3);
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    if backup::is_child() {
+        return runtime.block_on(backup::take_one());
+    }
     let world = runtime.block_on(World::new());
     let (numbers, wanted): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|word| word.parse::<u32>().is_ok());
@@ -65,6 +69,9 @@ fn main() {
     if is_wanted("cleanup") {
         let rows = numbers.first().map_or(cleanup::ROWS, |number| number.parse().unwrap());
         println!("{}", cleanup::report(&runtime, rows));
+    }
+    if is_wanted("backup") {
+        println!("{}", runtime.block_on(backup::report()));
     }
 }
 

@@ -78,6 +78,16 @@ async fn a_bucket_that_hangs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_answer_to_the_first_request_is_lost() {
+    let (world, said) =
+        backed_up(28, |kind, number| if (kind, number) == ("begin", 1) { Fault::Lost } else { Fault::None }).await;
+    assert!(said["error"].is_null(), "{said}");
+    assert_eq!(world.good_backups().await.len(), 1);
+    // Nobody knows its id, and who writes may not list: an upload without parts, for the next prune.
+    assert_eq!(world.uploads().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_answer_to_the_last_request_is_lost() {
     is_good(|kind, _| if kind == "complete" { Fault::Lost } else { Fault::None }).await;
 }

@@ -26,6 +26,8 @@ pub enum Fault {
     Hang,
     /// It happens, and its answer is another.
     Lost,
+    /// It happens, and is never answered.
+    Happens,
 }
 
 type Choose = dyn Fn(&'static str, usize) -> Fault + Send + Sync;
@@ -95,6 +97,10 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             // All of it is read first, as S3 does.
             let _ = to_bytes(request.into_body(), usize::MAX).await;
             refused(status, code)
+        }
+        Fault::Happens => {
+            forward(&shared, request).await;
+            std::future::pending().await
         }
         Fault::Lost => {
             forward(&shared, request).await;

@@ -1,6 +1,6 @@
 //! A stage of a test's own: database, bucket, login, and the function in it.
 
-use std::io::Read as _;
+use std::{io::Read as _, path::Path};
 
 use aws_sdk_s3::Client;
 use backup::{Backup, Settings, manifest::Manifest, programs::Programs, upload::Patience};
@@ -98,7 +98,7 @@ impl World {
     /// The manifests in the bucket, each held against its archive. The archives, decompressed.
     pub async fn good_backups(&self) -> Vec<(Manifest, Vec<u8>)> {
         let mut all = Vec::new();
-        for key in self.keys().await.iter().filter(|key| key.ends_with(".json")) {
+        for key in self.keys().await.iter().filter(|key| is_manifest(key)) {
             let manifest: Manifest = serde_json::from_slice(&self.get(key).await).unwrap();
             let stored = self.get(&manifest.archive.key).await;
             let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &stored);
@@ -115,7 +115,7 @@ impl World {
     /// No backup, no upload; and an alert that says why in these words. An archive without a manifest may be there.
     pub async fn none_and_an_alert(&self, words: &str) {
         let keys = self.keys().await;
-        assert!(!keys.iter().any(|key| key.ends_with(".json")), "there is a manifest: {keys:?}");
+        assert!(!keys.iter().any(|key| is_manifest(key)), "there is a manifest: {keys:?}");
         assert_eq!(self.uploads().await, [""; 0], "an upload was left behind");
         let said = self.alert().await;
         assert!(said.contains(words), "{said}");
@@ -135,6 +135,10 @@ pub fn settings(variables: &[(&'static str, String)]) -> Settings {
     let mut settings = Settings::load(&Env::of(&pairs)).unwrap();
     settings.patience = Patience { attempt: Duration::from_secs(3), attempts: 3 };
     settings
+}
+
+fn is_manifest(key: &str) -> bool {
+    Path::new(key).extension() == Some("json".as_ref())
 }
 
 /// Milliseconds since 1970, so far from now.
