@@ -134,7 +134,7 @@ rds-ca: ## Renew the certificate authorities of Amazon RDS (needs Node.js with n
 
 .PHONY: bench
 bench: setup ## Measure start, memory and throughput of the release build against pgbench
-	@cargo build --release -p webhooks -p worker -p bench
+	@cargo build --release -p webhooks -p worker -p cleanup -p bench
 	@$(SOLO) test-stack --durable -- target/release/measure
 
 .PHONY: chaos

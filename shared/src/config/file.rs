@@ -6,7 +6,9 @@ use std::{collections::BTreeMap, num::NonZeroU32};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Alerting, ChannelConfig, Env, Fault, Faults, OutboundLimits, ProviderConfig, channels, provider};
+use super::{
+    Alerting, ChannelConfig, Env, Fault, Faults, OutboundLimits, ProviderConfig, Retention, channels, provider,
+};
 use crate::{providers::Provider, secrets::webhook_secret};
 
 /// The largest body that may be allowed: an API Gateway event of 6 MB carries 4.5 MB of base64 at most.
@@ -25,6 +27,8 @@ pub struct SoloToml {
     pub channels: BTreeMap<String, ChannelConfig>,
     #[serde(default)]
     pub outbound: OutboundLimits,
+    #[serde(default)]
+    pub retention: Retention,
 }
 
 /// `[limits]`: what a request may be, and how many of them one client may send.
@@ -67,6 +71,7 @@ impl SoloToml {
             return Err(Fault::new("solo.toml", &problem).hint(&format!("it takes 1 to {LARGEST_BODY}")));
         }
         channels::check(&file.alerts, &file.channels, &file.outbound)?;
+        file.retention.check()?;
         Ok(file)
     }
 
