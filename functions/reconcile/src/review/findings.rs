@@ -125,7 +125,7 @@ fn noise(Facts { figures, .. }: &Facts) -> Option<Finding> {
 
 fn jobs(facts: &Facts) -> Vec<Finding> {
     let finding = |failures: &super::facts::JobFailures| {
-        let times = if failures.count == 1 { "once".to_owned() } else { format!("{} times", failures.count) };
+        let times = times(failures.count);
         let what = format!("the job {} failed {times}, the last time on {}", failures.job, date(failures.latest));
         Finding::new("jobs", Warning, what, format!("solo jobs runs --job {}", failures.job))
     };
@@ -174,7 +174,7 @@ fn versions(facts: &Facts, types: &[EventType], now: Timestamp) -> Vec<Finding> 
         let (severity, what, todo): (Severity, _, _) = if events > 0 {
             let severity = if today >= deprecation.until { Warning } else { Info };
             let what =
-                format!("{name} version {number} is going away on {} and came {events} times", deprecation.until);
+                format!("{name} version {number} is going away on {} and came {}", deprecation.until, times(events));
             (severity, what, "ask its sender to move: docs/events/README.md")
         } else if today.since(deprecation.since).is_ok_and(|span| span.get_days() >= 30) {
             let what = format!("{name} version {number} is deprecated, and nobody sent it for 30 days");
@@ -189,13 +189,13 @@ fn versions(facts: &Facts, types: &[EventType], now: Timestamp) -> Vec<Finding> 
 
 fn deployments(Facts { figures, .. }: &Facts) -> Option<Finding> {
     let (all, bad, rollbacks) = (figures.deployments, figures.deployments_bad, figures.rollbacks);
+    let by_hand =
+        if rollbacks == 1 { "1 rollback by hand".to_owned() } else { format!("{rollbacks} rollbacks by hand") };
     let what = match (bad, rollbacks) {
         (0, 0) => return None,
         (bad, 0) => format!("{bad} of {all} deployments did not succeed"),
-        (0, rollbacks) => format!("{rollbacks} rollbacks by hand, of {all} deployments"),
-        (bad, rollbacks) => {
-            format!("{bad} of {all} deployments did not succeed, and {rollbacks} were rolled back by hand")
-        }
+        (0, _) => format!("{by_hand}, and {all} deployments"),
+        (bad, _) => format!("{bad} of {all} deployments did not succeed, and {by_hand}"),
     };
     Some(Finding::new("deployments", Info, what, "solo rollback --list; write a test for what went wrong"))
 }
@@ -211,6 +211,10 @@ fn growth(Facts { figures, .. }: &Facts) -> Vec<Finding> {
         Finding::new("database", Info, what, "see what fills it, and how long it is kept")
     };
     figures.tables.iter().filter(grew).map(finding).collect()
+}
+
+fn times(count: i64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }
 
 fn hours_since(time: Timestamp, now: Timestamp) -> i64 {

@@ -4,19 +4,23 @@ use serde_json::{Value, json};
 
 use crate::support::World;
 
-/// Makes a review; what it found in one area.
-async fn found(world: &World, area: &str) -> Vec<String> {
+/// Makes a review; what it found: `secrets: warning: the words`.
+async fn found(world: &World) -> Vec<String> {
     let id = world.run("review").await["review"].as_str().unwrap().to_owned();
     let findings = world.database.text(&format!("SELECT findings::text FROM reviews WHERE id = '{id}'")).await;
     let findings: Vec<Value> = serde_json::from_str(&findings).unwrap();
-    for finding in &findings {
+    let line = |finding: &Value| {
         let all = ["area", "severity", "what", "todo"].map(|field| finding[field].as_str().unwrap());
         assert!(all.iter().all(|text| !text.is_empty()), "{finding}");
-    }
-    let of_area = findings.iter().filter(|finding| finding["area"] == area);
-    of_area
-        .map(|finding| format!("{}: {}", finding["severity"].as_str().unwrap(), finding["what"].as_str().unwrap()))
-        .collect()
+        all[..3].join(": ")
+    };
+    findings.iter().map(line).collect()
+}
+
+async fn found_in(world: &World, area: &str) -> Vec<String> {
+    let mut found = found(world).await;
+    found.retain(|line| line.starts_with(&format!("{area}: ")));
+    found
 }
 
 async fn figures(world: &World) -> Value {
@@ -74,30 +78,39 @@ async fn each_finding_is_there_when_it_should_be_and_not_otherwise() {
         Case("providers", "UPDATE executions SET received_at = now() - interval '31 days' WHERE source = 'stripe'".into(), "info: stripe is switched on and sent nothing for 30 days", execution("stripe", "x", 1, "")),
         Case("providers", execution("github", "push", 1, ""), "info: github is switched off, and 1 of its events came", "DELETE FROM executions WHERE source = 'github'".into()),
         Case("deployments", deployment("deploy", "rolled_back"), "info: 1 of 1 deployments did not succeed", "DELETE FROM deployments".into()),
-        Case("deployments", deployment("rollback", "succeeded"), "info: 1 rollbacks by hand, of 0 deployments", "DELETE FROM deployments".into()),
+        Case("deployments", deployment("rollback", "succeeded"), "info: 1 rollback by hand, and 0 deployments", "DELETE FROM deployments".into()),
     ];
-    for Case(area, sql, words, undo) in &cases {
-        let before = found(&world, area).await;
-        assert_eq!(before, [""; 0], "{area}, before");
-        world.database.execute(sql).await;
-        let there = found(&world, area).await;
-        assert!(there.len() == 1 && there[0].contains(words), "{words}: {there:?}");
-        world.database.execute(undo).await;
-        assert_eq!(found(&world, area).await, [""; 0], "{words}, after");
+    // Of those of one thing, one at a time.
+    for round in [cases.iter().step_by(2).collect::<Vec<_>>(), cases.iter().skip(1).step_by(2).collect()] {
+        let before = found(&world).await;
+        for Case(area, sql, words, _) in &round {
+            assert!(!before.iter().any(|line| line.starts_with(&format!("{area}: "))), "{words}: {before:#?}");
+            world.database.execute(sql).await;
+        }
+        let there = found(&world).await;
+        for Case(area, _, words, undo) in &round {
+            let is_it = |line: &&String| line.starts_with(&format!("{area}: ")) && line.contains(words);
+            assert_eq!(there.iter().filter(is_it).count(), 1, "{words}: {there:#?}");
+            world.database.execute(undo).await;
+        }
+        assert_eq!(there.len(), before.len() + round.len(), "{there:#?}");
+        assert_eq!(found(&world).await, before);
     }
 }
 
 #[tokio::test]
 async fn versions_and_secrets_are_looked_at() {
     let world = World::new().await;
-    assert_eq!(found(&world, "secrets").await, [""; 0]);
+    assert_eq!(found_in(&world, "secrets").await, [""; 0]);
     world.app_secret.delete().await;
-    assert!(found(&world, "secrets").await[0].starts_with("info: how old the app's secret is, is not known: "));
+    assert!(
+        found_in(&world, "secrets").await[0].starts_with("secrets: info: how old the app's secret is, is not known: ")
+    );
 
     world.database.execute(&execution("events", "invoice.paid", 1, "")).await;
     assert!(
-        found(&world, "events").await[0]
-            .contains("invoice.paid version 1 is going away on 2027-11-22 and came 1 times")
+        found_in(&world, "events").await[0]
+            .contains("invoice.paid version 1 is going away on 2027-11-22 and came once")
     );
 }
 
