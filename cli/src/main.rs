@@ -3,6 +3,7 @@
 mod alerts;
 mod aliases;
 mod audit;
+mod backup;
 mod changes;
 mod chaos;
 mod dead;
@@ -66,6 +67,8 @@ enum Command {
     /// The outbox: what leaves the system, and what could not.
     #[command(subcommand)]
     Outbox(outbox::Command),
+    /// Backups: make, list, verify, fetch, restore, prove.
+    Backup(backup::Arguments),
     /// Alerts: list, silence, resolve, test.
     #[command(subcommand)]
     Alerts(alerts::Command),
@@ -123,6 +126,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Replay(arguments) => replay::run(arguments).await,
         Command::Unlock(arguments) => unlock::run(arguments).await,
         Command::Outbox(command) => outbox::run(command).await,
+        Command::Backup(arguments) => backup::run(arguments).await,
         Command::Alerts(command) => alerts::run(command).await,
         Command::Deploy(arguments) => deploy::run(arguments).await,
         Command::Rollback(arguments) => rollback::run(arguments).await,

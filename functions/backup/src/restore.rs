@@ -31,7 +31,7 @@ use crate::{
 pub(crate) use list::count as count_entries;
 pub(crate) use program::read_list;
 pub(crate) use target::drop_left_behind;
-pub use target::{Scratch, check_name, drop_database, is_name};
+pub use target::{Scratch, check_empty, check_name, drop_database, is_name};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {

@@ -96,7 +96,7 @@ pub async fn check_name(maintenance: &DatabaseUrl, name: &str) -> Result<Client,
 }
 
 /// A restore adds to what is there, and fails at the first thing of the same name, when half of it is done.
-pub(super) async fn check_empty(client: &Client, name: &str) -> Result<(), RestoreError> {
+pub async fn check_empty(client: &Client, name: &str) -> Result<(), RestoreError> {
     let row = client.query_one(CONTENTS, &[]).await.map_err(|source| database("looking into the database", &source))?;
     match (row.get::<_, i64>(0), row.get::<_, Option<String>>(1)) {
         (0, _) => Ok(()),
