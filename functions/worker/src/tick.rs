@@ -68,7 +68,8 @@ impl Worker {
             self.send(deadline, &mut ticked).await?;
         }
         let did = (ticked != Ticked::default()).then_some(&ticked);
-        jobs::ticked(&mut self.lanes[0].session().await?, began.elapsed(), did).await?;
+        let ping = self.config.file.jobs.ping.as_deref();
+        jobs::ticked(&mut self.lanes[0].session().await?, began.elapsed(), did, ping).await?;
         Ok(ticked)
     }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Job, find};
+use super::{Job, find, ping};
 use crate::{
     alerts::{self, Severity},
     clock,
@@ -112,11 +112,19 @@ impl<'r> Finding<'r> {
 }
 
 /// Puts a tick that went well on record. `did` is what it did, when it did something: ticks are many, and one that did nothing
-/// leaves no row of its own.
-pub async fn ticked(session: &mut Session<'_>, took: Duration, did: Option<&impl Serialize>) -> Result<(), DbError> {
+/// leaves no row of its own. `ping` is as in [`Records`](super::Records); a tick sends one at most every five minutes.
+pub async fn ticked(
+    session: &mut Session<'_>,
+    took: Duration,
+    did: Option<&impl Serialize>,
+    ping: Option<&str>,
+) -> Result<(), DbError> {
+    const TICK: &str = "tick";
+    let ping = ping::Row::of_tick(ping, TICK)?;
     let value = did.map(serde_json::to_value).transpose();
     let value = value.map_err(|_| DbError::Unexpected("a tick's result is not JSON"))?;
-    session.execute(TICKED, &[&clock::new_id(), &"tick", &took.as_secs_f64(), &value]).await.map(drop)
+    let seconds = took.as_secs_f64();
+    session.execute(TICKED, &[&clock::new_id(), &TICK, &seconds, &value, &ping.id, &ping.effect]).await.map(drop)
 }
 
 /// `26 hours`, `3 days`: the largest unit of which there are two.

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use shared::{
     alerts::Severity,
     clock,
+    config::Config,
     db::{Credentials, Database, DatabaseUrl},
-    jobs::{self, Call, Job, JobError, Progress},
+    jobs::{self, Call, Job, JobError, Progress, Records},
 };
 use testkit::{Proxy, TestDatabase};
 use tokio::time::{Instant, sleep};
@@ -237,7 +238,7 @@ async fn a_run_that_never_ends_is_told_of_once() {
     let killed = tokio::time::timeout(
         Duration::from_millis(500),
         jobs::run(&database, &NAP, Call::default(), later(), async |_: &Progress<'_>| {
-            sleep(Duration::from_secs(60)).await;
+            sleep(Duration::from_mins(1)).await;
             Ok::<_, String>(())
         }),
     );
@@ -308,7 +309,7 @@ async fn work_that_does_not_end_in_time_is_dropped_and_has_failed() {
     let deadline = Instant::now() + Duration::from_secs(1);
     let ended = jobs::run(&database, &NAP, Call::default(), deadline, async |_: &Progress<'_>| {
         let _dropped = Dropped(&dropped);
-        sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_mins(1)).await;
         Ok::<_, String>(())
     });
     assert!(matches!(ended.await, Err(JobError::Failed(error)) if error.contains("its function's time")));
@@ -419,4 +420,61 @@ async fn a_watch_that_fails_does_not_stop_the_rest_of_the_tick() {
     world.database.execute("REVOKE ALL ON jobs FROM solo_app").await;
     assert!(worker.tick(crate::support::soon()).await.is_err());
     assert_eq!(world.statuses().await, "completed 2");
+}
+
+/// `status effect`, in order; without the run's id.
+async fn pings(kept: &TestDatabase, run: Uuid) -> Vec<String> {
+    let sql = "SELECT COALESCE(string_agg(concat_ws(' ', status, effect ->> 'path', effect ->> 'run', effect ->> 'body'), '|' ORDER BY created_at, id), '') FROM outbox";
+    kept.text(sql).await.replace(&run.to_string(), "rid").split('|').map(Into::into).collect()
+}
+
+#[tokio::test]
+async fn a_run_is_told_of_outside_when_someone_is_to_be_told() {
+    let kept = TestDatabase::new().await;
+    let proxy = Proxy::before(&kept.app_url()).await;
+    let database = records(proxy.url(&kept.app_url()));
+    let id = Uuid::new_v4();
+    let told = Records { database: &database, ping: Some("PING_URL") };
+    // Its statements are prepared from then on.
+    fail(&database).await;
+    assert_eq!(pings(&kept, id).await, [""], "nobody is told unless it is said who");
+    let good = jobs::run(told, &NAP, call(id), later(), async |_: &Progress<'_>| Ok::<_, String>(()));
+    good.await.unwrap();
+    assert_eq!(pings(&kept, id).await, ["pending nap/start rid", "pending nap rid"]);
+    kept.execute("DELETE FROM outbox").await;
+    let id = Uuid::new_v4();
+    proxy.reset();
+    let bad = jobs::run(told, &NAP, call(id), later(), async |_: &Progress<'_>| Err::<(), _>("no luck\nat all"));
+    bad.await.unwrap_err();
+    let with = proxy.round_trips();
+    assert_eq!(pings(&kept, id).await, ["pending nap/start rid", "pending nap/fail rid no luck"]);
+    assert_eq!(
+        kept.text("SELECT DISTINCT effect ->> 'secret' || ' ' || destination FROM outbox").await,
+        "PING_URL ping"
+    );
+
+    // One that is refused tells nothing.
+    kept.execute("DELETE FROM outbox").await;
+    let again = jobs::run(told, &NAP, call(id), later(), async |_: &Progress<'_>| Ok::<_, String>(()));
+    assert!(matches!(again.await, Err(JobError::NotAlone)));
+    proxy.reset();
+    fail(&database).await;
+    assert_eq!((pings(&kept, id).await, proxy.round_trips()), (vec![String::new()], with), "at no further round trip");
+}
+
+#[tokio::test]
+async fn ticks_send_a_ping_every_five_minutes_and_none_that_is_lost_raises_an_alert() {
+    let world = World::new().await;
+    let told = |config: &mut Config| config.file.jobs.ping = Some("PING_URL".into());
+    let worker = world.worker_with(&world.database.app_url(), told).await;
+    for _ in 0..3 {
+        tick(&worker).await;
+    }
+    // Unless five minutes have just begun in between.
+    let count = world.database.count("SELECT count(*) FROM outbox WHERE effect ->> 'path' = 'tick'").await;
+    assert!((1..=2).contains(&count), "{count}");
+    world.database.execute("UPDATE outbox SET relays = 5, relay_at = now() - interval '1 second'").await;
+    tick(&worker).await;
+    assert_eq!(world.database.count("SELECT count(*) FROM outbox WHERE status = 'dead'").await, count);
+    assert_eq!(world.database.count("SELECT count(*) FROM alerts").await, 0);
 }
