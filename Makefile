@@ -139,9 +139,9 @@ rds-ca: ## Renew the certificate authorities of Amazon RDS (needs Node.js with n
 		> shared/data/rds-ca.pem
 
 .PHONY: bench
-bench: setup ## Measure start, memory and throughput of the release build against pgbench
+bench: setup ## Measure the release build against pgbench and pg_dump (PARTS="backup" for a part of it)
 	@cargo build --release -p webhooks -p worker -p cleanup -p bench
-	@$(SOLO) test-stack --durable -- target/release/measure
+	@$(SOLO) test-stack --durable -- target/release/measure $(PARTS)
 
 .PHONY: chaos
 chaos: setup ## Kill, restart and cut everything under load; check that nothing is lost or done twice

@@ -124,10 +124,19 @@ async fn a_pg_dump_that_is_killed() {
     let victim = Victim::start(&world, &world.database.app_url(), &proxy.url);
     while proxy.arrivals.recv().await != Some(("part", 1)) {}
     let id = pg_dump(&world.database.app_url().database).unwrap();
+    nothing_secret_is_handed_on(id);
     assert!(std::process::Command::new("kill").args(["-9", &id.to_string()]).status().unwrap().success());
     let said = victim.end().await;
     assert!(said["error"].as_str().is_some_and(|error| error.contains("pg_dump was killed (signal 9)")), "{said}");
     world.none_and_an_alert("pg_dump was killed").await;
+}
+
+/// Everyone on a machine can read command lines; the keys to AWS are none of the program's business.
+fn nothing_secret_is_handed_on(id: u32) {
+    let of = |what: &str| String::from_utf8_lossy(&std::fs::read(format!("/proc/{id}/{what}")).unwrap()).into_owned();
+    let password = testkit::variable("SOLO_TEST_READER_PASSWORD");
+    assert!(!of("cmdline").contains(&password));
+    assert!(of("environ").contains(&password) && !of("environ").contains("AWS_"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

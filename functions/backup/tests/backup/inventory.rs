@@ -106,9 +106,11 @@ async fn values_count_by_what_they_say_and_not_by_numbers_of_their_database() {
     // Other types come first, so that the enum and the table have other numbers.
     let sql = "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN positive AS int CHECK (VALUE > 0);
                CREATE TYPE pair AS (m mood, n int);
-               CREATE TABLE t (m mood, ms mood[], c regclass, p pair, d positive, y money, f float8, b bytea);
-               INSERT INTO t VALUES ('ok', '{ok,sad}', 'pg_class', '(sad,1)', 5, '1.20', 0.1, '\\xff'),
-                                    ('sad', '{}', 't', NULL, NULL, NULL, 'NaN', '')";
+               CREATE TABLE t (m mood, ms mood[], c regclass, p pair, d positive, y money, f float8, b bytea,
+                               r tstzrange, ds date[], n interval, fs float8[], bs bytea[]);
+               INSERT INTO t VALUES ('ok', '{ok,sad}', 'pg_class', '(sad,1)', 5, '1.20', 0.1, '\\xff',
+                                     '[2026-01-02 03:04:05+00,]', '{2026-02-01}', '1 mon 2 days', '{0.1,0.2}', ARRAY['\\xff'::bytea]),
+                                    ('sad', '{}', 't', NULL, NULL, NULL, 'NaN', '', NULL, NULL, NULL, NULL, NULL)";
     let one = inventory(sql).await;
     let shifted = format!("CREATE TYPE other AS ENUM ('a', 'b', 'c'); DROP TYPE other; {sql}");
     let database = TestDatabase::empty().await;
