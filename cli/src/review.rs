@@ -102,43 +102,39 @@ async fn show(id: Option<Uuid>, how: How) -> anyhow::Result<ExitCode> {
 /// The whole page, with colours.
 fn page(review: &ReviewDetail, now: Timestamp) -> String {
     let made = format!("{}, {}", when::moment(review.at), when::distance(review.at, now));
-    let mut page = format!("\n{}\n{}\n", format!("Review of {}", ui::plain(&review.period)).bold(), made.dimmed());
+    let title = format!("Review of {}", ui::plain(&review.period));
     let (urgent, rest): (Vec<_>, Vec<_>) = review.findings.iter().partition(|finding| finding.severity != "info");
+    let mut lines = vec![String::new(), title.bold().to_string(), made.dimmed().to_string()];
     if review.findings.is_empty() {
-        page += &format!("\n  {} Nothing to do. Enjoy the month.\n", "✓".green());
+        lines.extend([String::new(), format!("  {} Nothing to do. Enjoy the month.", "✓".green())]);
     }
-    page += &section("To do", &urgent);
-    page += &section("Good to know", &rest);
-    page += &format!("\n{}\n", "The month".bold());
-    for (name, value) in figures(&review.figures) {
-        page += &format!("  {name:<14} {}\n", ui::plain(&value));
-    }
+    lines.extend(section("To do", &urgent));
+    lines.extend(section("Good to know", &rest));
+    lines.extend([String::new(), "The month".bold().to_string()]);
+    lines.extend(figures(&review.figures).iter().map(|(name, value)| format!("  {name:<14} {}", ui::plain(value))));
     let tables = tables(&review.figures);
     if !tables.is_empty() {
-        page += &format!(
-            "\n{}\n{}\n",
-            "The largest tables".bold(),
-            indented(&ui::table(&["table", "size", "grown"], tables))
-        );
+        lines.extend([String::new(), "The largest tables".bold().to_string()]);
+        lines.extend(ui::table(&["table", "size", "grown"], tables).lines().map(|line| format!("  {line}")));
     }
-    page + "\n"
+    lines.join("\n") + "\n\n"
 }
 
-fn section(heading: &str, findings: &[&ReviewFinding]) -> String {
+fn section(heading: &str, findings: &[&ReviewFinding]) -> Vec<String> {
     if findings.is_empty() {
-        return String::new();
+        return Vec::new();
     }
-    let mut text = format!("\n{}\n", heading.bold());
+    let mut lines = vec![String::new(), heading.bold().to_string()];
     for finding in findings {
         let mark = match finding.severity.as_str() {
             "critical" => "✗".red().to_string(),
             "info" => "·".dimmed().to_string(),
             _ => "!".yellow().to_string(),
         };
-        text += &format!("  {mark} {:<14} {}\n", ui::plain(&finding.area), ui::plain(&finding.what));
-        text += &format!("    {:<14} {} {}\n", "", "→".dimmed(), ui::plain(&finding.todo).cyan());
+        lines.push(format!("  {mark} {:<14} {}", ui::plain(&finding.area), ui::plain(&finding.what)));
+        lines.push(format!("    {:<14} {} {}", "", "→".dimmed(), ui::plain(&finding.todo).cyan()));
     }
-    text
+    lines
 }
 
 /// What the figures say, those that are there: a stage may be older or newer than this program.
@@ -197,10 +193,6 @@ fn growth(count: i64) -> String {
 fn bytes(count: i64) -> String {
     let size = indicatif::DecimalBytes(count.unsigned_abs()).to_string();
     if count < 0 { format!("-{size}") } else { size }
-}
-
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
