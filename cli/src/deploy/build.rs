@@ -1,6 +1,6 @@
 //! Compiles all functions once, and says in a template of its own where they are.
 //!
-//! The functions of backups carry pg_dump and pg_restore, which are put where their build looks for them (infra/programs.py).
+//! The functions of backups carry `pg_dump` and `pg_restore`, which are put where their build looks for them (infra/programs.py).
 //!
 //! `sam build` would do the same once for each function. What sam packages is `target/sam/template.json`: the template
 //! with each function's code at its binary.

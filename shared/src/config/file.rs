@@ -29,6 +29,7 @@ pub struct SoloToml {
     pub outbound: OutboundLimits,
     #[serde(default)]
     pub retention: Retention,
+    #[serde(default)]
     pub jobs: JobsToml,
 }
 
