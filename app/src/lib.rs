@@ -1,10 +1,12 @@
 //! Your code. Most of what you will ever change is in this crate.
 //!
 //! To add a handler: a file in `handlers/`, and a line for each sender of its events below. To add a type of event: a file in
-//! `events/` (`docs/events/README.md` has examples).
+//! `events/` (`docs/events/README.md` has examples). To add something that must always be true of your tables: a file in
+//! `invariants/`, and a line in its list.
 
 pub mod events;
 pub mod handlers;
+pub mod invariants;
 
 use shared::{
     config::{Env, Fault, Faults},

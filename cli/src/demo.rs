@@ -1,6 +1,7 @@
 //! `solo demo`: the main job on real events, checked. Starts everything, leaves nothing running.
 
 mod checks;
+mod recovery;
 mod scenario;
 mod trouble;
 
@@ -103,6 +104,15 @@ async fn acts(stage: &Stage, file: &SoloToml, backing: &mut Backing) -> anyhow::
 
     ui::heading("When things go wrong (with a faster clock: some 20 s)");
     let shown = trouble::Scene { stage, door: &door, file, backing }.play(&database).await?;
+    println!("{}", trouble::table(&shown));
+    faults.extend(shown.iter().filter_map(trouble::Shown::fault));
+    if backing.postgres().is_none() {
+        ui::note("not shown: a database lost and restored (DATABASE_URL names a server of your own)");
+        return Ok(faults);
+    }
+    ui::heading("When everything is lost");
+    drop(database);
+    let shown = recovery::Recovery { stage, door: &door, file, backing }.play().await?;
     println!("{}", trouble::table(&shown));
     faults.extend(shown.iter().filter_map(trouble::Shown::fault));
     Ok(faults)

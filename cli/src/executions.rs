@@ -141,7 +141,11 @@ fn print_detail(detail: &ExecutionDetail) -> anyhow::Result<()> {
     if !detail.audit.is_empty() {
         println!("\n{}", audit::table(&detail.audit, clock::now()));
     }
-    println!("\n{}", serde_json::to_string_pretty(&detail.payload)?);
+    if detail.payload.is_null() {
+        println!("\nIts payload was cleared after the time that [retention] in solo.toml keeps it.");
+    } else {
+        println!("\n{}", serde_json::to_string_pretty(&detail.payload)?);
+    }
     Ok(())
 }
 

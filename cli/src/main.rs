@@ -3,6 +3,7 @@
 mod alerts;
 mod aliases;
 mod audit;
+mod backup;
 mod changes;
 mod chaos;
 mod dead;
@@ -17,6 +18,7 @@ mod jobs;
 mod outbox;
 mod project;
 mod replay;
+mod review;
 mod rollback;
 mod samconfig;
 mod schemas;
@@ -53,7 +55,7 @@ enum Command {
     /// List and show executions: what came in, and what became of it.
     #[command(subcommand)]
     Executions(executions::Command),
-    /// Write the JSON Schemas of the first-party event types to docs/events.
+    /// Write the JSON Schemas of the first-party event types to docs/events, and the database's schema to shared/schema.txt.
     Schemas,
     /// Dead letters: events that wait for a person.
     #[command(subcommand)]
@@ -65,6 +67,8 @@ enum Command {
     /// The outbox: what leaves the system, and what could not.
     #[command(subcommand)]
     Outbox(outbox::Command),
+    /// Backups: make, list, verify, fetch, restore, prove.
+    Backup(backup::Arguments),
     /// Alerts: list, silence, resolve, test.
     #[command(subcommand)]
     Alerts(alerts::Command),
@@ -74,6 +78,8 @@ enum Command {
     Rollback(rollback::Arguments),
     /// Jobs: what runs by the clock, how it does, and running one by hand.
     Jobs(jobs::Arguments),
+    /// The monthly review: what to rotate, prune and mend.
+    Review(review::Arguments),
     /// Who changed what by hand, and why.
     Audit(audit::Arguments),
     /// The secrets of a stage: their names, setting, removing.
@@ -115,15 +121,17 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => demo::run(&arguments).await,
         Command::Send(arguments) => send::run(arguments).await,
         Command::Executions(command) => executions::run(command).await,
-        Command::Schemas => schemas::run(),
+        Command::Schemas => schemas::run().await,
         Command::Dead(command) => dead::run(command).await,
         Command::Replay(arguments) => replay::run(arguments).await,
         Command::Unlock(arguments) => unlock::run(arguments).await,
         Command::Outbox(command) => outbox::run(command).await,
+        Command::Backup(arguments) => backup::run(arguments).await,
         Command::Alerts(command) => alerts::run(command).await,
         Command::Deploy(arguments) => deploy::run(arguments).await,
         Command::Rollback(arguments) => rollback::run(arguments).await,
         Command::Jobs(arguments) => jobs::run(arguments).await,
+        Command::Review(arguments) => review::run(arguments).await,
         Command::Audit(arguments) => audit::run(arguments).await,
         Command::Secrets(command) => secrets::run(command).await,
         Command::Destroy(arguments) => destroy::run(arguments).await,

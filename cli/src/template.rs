@@ -54,6 +54,19 @@ impl Template {
             .collect()
     }
 
+    /// How many invocations its functions reserve together, when they do: `ReservedConcurrentExecutions`, which may depend on a
+    /// condition.
+    pub fn reserved(&self) -> anyhow::Result<i32> {
+        let of = |function: Function<'_>| {
+            let value = &function.properties["ReservedConcurrentExecutions"];
+            let number = value.as_i64().or_else(|| value["Fn::If"][1].as_i64());
+            let number = if value.is_null() { Some(0) } else { number };
+            let number = number.and_then(|number| i32::try_from(number).ok());
+            number.with_context(|| format!("the ReservedConcurrentExecutions of {} is no number", function.id))
+        };
+        self.functions().into_iter().map(of).sum()
+    }
+
     /// The names of its parameters, with what it says of each.
     pub fn parameters(&self) -> Vec<(&str, &Value)> {
         let parameters = self.value["Parameters"].as_object().into_iter().flatten();
@@ -147,6 +160,24 @@ mod tests {
         ] {
             assert_eq!(value(yaml).unwrap(), expected, "{yaml}");
         }
+    }
+
+    #[test]
+    fn what_functions_reserve_is_added_up() {
+        let of = |values: [&str; 2]| {
+            let function = |(id, value): (usize, &str)| {
+                format!("  F{id}:\n    Type: AWS::Serverless::Function\n    Properties: {{{value}}}\n")
+            };
+            let functions: String = values.into_iter().enumerate().map(function).collect();
+            Template::parse(&format!("Resources:\n{functions}")).unwrap().reserved()
+        };
+        let (plain, conditional) =
+            ("ReservedConcurrentExecutions: 3", "ReservedConcurrentExecutions: !If [R, 25, !Ref AWS::NoValue]");
+        assert_eq!(of([plain, conditional]).unwrap(), 28);
+        assert_eq!(of([plain, "Timeout: 5"]).unwrap(), 3);
+        assert!(of([plain, "ReservedConcurrentExecutions: !Ref N"]).unwrap_err().to_string().contains("F1"));
+        let own = Template::parse(include_str!("../../template.yaml")).unwrap();
+        assert!(own.reserved().unwrap() > 40);
     }
 
     #[test]

@@ -24,7 +24,7 @@ class Emulator:
 
     def __init__(self, role, directory, python):
         self.role, self.directory, self.python = role, directory, python
-        self.calls_file = directory / f"{role.crate}.calls"
+        self.calls_file = directory / f"{role.function.lower()}.calls"
 
     def __enter__(self):
         self.calls_file.write_text("")
@@ -33,7 +33,7 @@ class Emulator:
             port = str(free.getsockname()[1])
         self.endpoint = f"http://127.0.0.1:{port}"
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHONPATH"))}
-        with open(self.directory / f"{self.role.crate}.emulator.log", "w") as log:
+        with open(self.directory / f"{self.role.function.lower()}.emulator.log", "w") as log:
             self.process = subprocess.Popen(
                 [self.python, HERE / "server.py", port, self.calls_file, json.dumps(self.role.context)],
                 stdin=subprocess.PIPE,
@@ -94,9 +94,9 @@ class Emulator:
         key = iam.create_access_key(UserName="admin")["AccessKey"]
         self.of_admin = (key["AccessKeyId"], key["SecretAccessKey"])
         # By anyone, and not by Lambda alone, as the template has it: there is no Lambda here.
-        made = iam.create_role(RoleName=self.role.crate, AssumeRolePolicyDocument=json.dumps(ANYONE))
+        made = iam.create_role(RoleName=self.role.function.lower(), AssumeRolePolicyDocument=json.dumps(ANYONE))
         for name, document in self.role.documents.items():
-            iam.put_role_policy(RoleName=self.role.crate, PolicyName=name, PolicyDocument=json.dumps(document))
+            iam.put_role_policy(RoleName=self.role.function.lower(), PolicyName=name, PolicyDocument=json.dumps(document))
         assumed = self.client("sts", anyone).assume_role(RoleArn=made["Role"]["Arn"], RoleSessionName="tests")
         key = assumed["Credentials"]
         self.of_role = (key["AccessKeyId"], key["SecretAccessKey"], key["SessionToken"])

@@ -20,8 +20,13 @@ NESTED = {
     "Storage.AppSecretArn": _secret("app"),
     "Database.AppLoginArn": _secret("app-login"),
     "Database.ReaderLoginArn": _secret("reader-login"),
+    "Database.RestorerLoginArn": _secret("restorer-login"),
     "Database.MasterSecretArn": _secret("master-login"),
 }
+
+
+# The part of a bucket that its functions use. What they may do there they may do nowhere else in it.
+PARTS = {"Storage.AssetsBucketArn": "spool/", "Storage.BackupsBucketArn": "database/"}
 
 
 def _kebab(name):
@@ -50,7 +55,7 @@ def samples(known):
     for name, pattern in known.items():
         arn = pattern.replace("*", "sample")
         if ":s3:::" in pattern:
-            yield f"{name}/spool/", f"{arn}/spool/sample"
+            yield f"{name}/{PARTS[name]}", f"{arn}/{PARTS[name]}sample"
             yield f"{name}/", f"{arn}/sample"
             yield name, arn
         elif ":function:" in pattern:
@@ -66,7 +71,8 @@ def kind_of(arn, known):
         found = re.fullmatch(re.escape(pattern).replace(r"\*", "[^/]*") + r"([:/].*)?", arn)
         if found and ":s3:::" in pattern:
             rest = found[1] or ""
-            return name + ("/spool/" if rest.startswith("/spool/") else "/" if rest else "")
+            part = f"/{PARTS[name]}"
+            return name + (part if rest.startswith(part) else "/" if rest else "")
         if found and ":function:" in pattern:
             return name + (":" if found[1] else "")
         if found and found[1] is None:

@@ -21,6 +21,8 @@ class Entry:
 class Role:
     function: str
     crate: str
+    target: str | None
+    """Of the crate's tests, where several functions are one program: those that act as this function."""
     documents: dict
     """`{name of the policy: the document, with ARNs as the tests call them}`"""
     entries: list
@@ -50,7 +52,14 @@ def role_of(stage, function):
                 for resource in listed(statement["Resource"])
             ]
     context = {"lambda:SourceFunctionArn": known[f"{function}.Arn"]}
-    return Role(function, function.lower(), documents, entries, context, of_lambda(stage, function))
+    crate = binary_of(stage, function)
+    shares = [other for other in stage.functions if binary_of(stage, other) == crate]
+    target = function.lower() if len(shares) > 1 else None
+    return Role(function, crate, target, documents, entries, context, of_lambda(stage, function))
+
+
+def binary_of(stage, function):
+    return stage.functions[function]["Metadata"]["BuildProperties"]["Binary"]
 
 
 def _named(statement, known):

@@ -69,7 +69,7 @@ def _too_wide(role, calls, known):
 
 def _fits(action, arn):
     """In S3, an action is one on buckets or one on objects."""
-    return ":s3:::" not in arn or action.endswith("Object") == ("/" in arn)
+    return ":s3:::" not in arn or action.endswith(("Object", "MultipartUpload")) == ("/" in arn)
 
 
 def _missing(role, known):

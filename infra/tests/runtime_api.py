@@ -1,7 +1,7 @@
 """The side of Lambda that a function talks to (docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html), for one process.
 
-It hands out the invocations it is given, one after the other, and keeps the answers; and it is all of AWS that there is: it
-knows the secrets it is given, and refuses everything else. Deliberately absent: Lambda's limits.
+It hands out the invocations it is given, one after the other, and keeps the answers; and it is all of AWS that there is, unless
+it is given an emulator: it knows the secrets it is given, and refuses everything else. Deliberately absent: Lambda's limits.
 """
 
 import json
@@ -22,8 +22,9 @@ ANSWER = 60
 class Function:
     """A built function that runs, until the `with` ends. `said` is what it wrote, once it has ended."""
 
-    def __init__(self, binary, name, variables, log, secrets):
+    def __init__(self, binary, name, variables, log, secrets, emulator=None, time_left=ANSWER / 2):
         self._secrets = secrets
+        self._time_left = time_left
         self._invocations = queue.Queue()
         self.answers = queue.Queue()
         self.ready = threading.Event()
@@ -54,7 +55,7 @@ class Function:
             "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.server_port}",
             **variables,
             # The SDK takes no dual-stack names with an endpoint of one's own.
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._server.server_port}",
+            "AWS_ENDPOINT_URL": emulator or f"http://127.0.0.1:{self._server.server_port}",
             "AWS_USE_DUALSTACK_ENDPOINT": "false",
         }
         with log.open("wb") as output:
@@ -86,7 +87,7 @@ class Function:
     def invoke(self, event):
         """`("response" | "error", body)`"""
         self._invocations.put(event)
-        return self.answers.get(timeout=ANSWER)
+        return self.answers.get(timeout=max(ANSWER, self._time_left))
 
     def _handler(self):
         function = self
@@ -99,7 +100,7 @@ class Function:
                 event = function._invocations.get().encode()
                 self.send_response(200)
                 self.send_header("Lambda-Runtime-Aws-Request-Id", str(uuid.uuid4()))
-                self.send_header("Lambda-Runtime-Deadline-Ms", str(int((time.time() + ANSWER / 2) * 1000)))
+                self.send_header("Lambda-Runtime-Deadline-Ms", str(int((time.time() + function._time_left) * 1000)))
                 arn = "arn:aws:lambda:us-east-1:123456789012:function:made-up:1"
                 self.send_header("Lambda-Runtime-Invoked-Function-Arn", arn)
                 self.send_header("Lambda-Runtime-Trace-Id", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0")

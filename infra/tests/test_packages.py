@@ -105,18 +105,29 @@ def test_without_its_secret_the_door_stays_shut_and_says_why(tmp_path):
 def test_a_schedule_says_what_its_function_takes(schedule, tmp_path):
     target = STAGE.root["Resources"][schedule]["Properties"]["Target"]
     said = invoke_scheduled(target["Arn"]["Ref"].removesuffix("Aliaslive"), target["Input"], tmp_path)
-    assert REFUSED not in said, said
+    assert not REFUSED.search(said), said
     assert "database" in said, f"it took the job, and came as far as the database: {said}"
 
 
 @runs_here
+@pytest.mark.parametrize("function", ["Worker", "Backup", "Cleanup", "Reconcile"])
 @pytest.mark.parametrize("said", ['{"job": "tock"}', '{"jobs": ["tick"]}', "{}", '"tick"'])
-def test_a_schedule_that_says_something_else_is_found(said, tmp_path):
-    assert REFUSED in invoke_scheduled("Worker", said, tmp_path)
+def test_a_schedule_that_says_something_else_is_found(function, said, tmp_path):
+    assert REFUSED.search(invoke_scheduled(function, said, tmp_path))
 
 
-# What the worker answers when it does not know what is asked of it.
-REFUSED = "the worker takes"
+def test_backups_carry_the_programs_for_their_machine():
+    """By the name of the library, which differs. Whether they run, test_packaged_backup.py sees."""
+    programs = ROOT / "target" / "programs" / ARCHITECTURE
+    (library,) = (programs / "lib").iterdir()
+    for function in ("Backup", "Prune", "Drill"):
+        binary = binary_of(function).read_bytes()
+        for name in (b"bin/pg_dump", b"bin/pg_restore", f"lib/{library.name}".encode()):
+            assert name in binary, f"{function} was built without {name.decode()}: `make programs`, and build again"
+
+
+# What a function answers when it does not know what is asked of it: the worker, and those that have jobs only.
+REFUSED = re.compile("the worker takes|this function takes")
 
 
 def invoke_scheduled(function, event, folder):
@@ -133,13 +144,14 @@ SECRETS = {
     f"{SECRET}:MasterSecretArn": {"username": "solo_master", "password": "a" * 40},
     f"{SECRET}:AppLoginArn": {"username": "solo_app", "password": "a" * 40},
     f"{SECRET}:ReaderLoginArn": {"username": "solo_reader", "password": "a" * 40},
+    f"{SECRET}:RestorerLoginArn": {"username": "solo_restorer", "password": "a" * 40},
 }
 
 
-def started(function, folder, secrets=SECRETS):
+def started(function, folder, secrets=SECRETS, more=None, **world):
     name = STAGE.functions[function]["Properties"]["FunctionName"]
     variables = {key: made_up(value) for key, value in environment(STAGE, function).items()}
-    return Function(binary_of(function), name, variables, folder / "log", secrets)
+    return Function(binary_of(function), name, variables | (more or {}), folder / "log", secrets, **world)
 
 
 def made_up(value):

@@ -3,7 +3,7 @@
 import pytest
 from checks import CHECKS
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
-from stage import read_sources, translate
+from stage import environment, read_sources, translate
 
 SOURCES = read_sources()
 STAGES = {
@@ -52,6 +52,15 @@ def test_without_reserved_concurrency_none_is_reserved():
     """A new account may reserve none."""
     stage = translate(SOURCES, ReserveConcurrency="false")
     assert [name for name, each in stage.functions.items() if "ReservedConcurrentExecutions" in each["Properties"]] == []
+
+
+def test_every_function_uses_the_database_of_the_parameter():
+    stage = translate(SOURCES, DatabaseName="restored")
+    for name in stage.on_the_database:
+        urls = [value for key, value in environment(stage, name).items() if key.endswith("DATABASE_URL")]
+        assert [url["Fn::Sub"].rsplit("/", 1)[-1] for url in urls] == ["restored"], name
+    # Of the server, that would be a replacement.
+    assert stage.nested["Database"]["Resources"]["Instance"]["Properties"]["DBName"] == "solo"
 
 
 def test_a_release_is_a_version_of_each_function_and_the_same_release_is_the_same():

@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::{sync::Mutex, time::Instant};
@@ -63,19 +64,34 @@ impl SecretsManager {
     pub async fn from_env() -> Self {
         Self::new(&crate::aws::sdk_config().await)
     }
+
+    /// When any of it was last changed, at the day. Its value is not read.
+    pub async fn last_changed(&self, id: &str) -> Result<Timestamp, SecretsError> {
+        let unreadable = |reason: String| SecretsError::Unreadable { id: id.to_owned(), reason };
+        let answer =
+            self.client.describe_secret().secret_id(id).send().await.map_err(|error| unreadable(words(&error)))?;
+        let changed = answer.last_changed_date().or(answer.created_date());
+        let changed = changed.and_then(|time| Timestamp::from_second(time.secs()).ok());
+        changed.ok_or_else(|| unreadable("nothing says when it was changed".into()))
+    }
+}
+
+fn words<E>(error: &E) -> String
+where
+    E: aws_sdk_secretsmanager::error::ProvideErrorMetadata + std::error::Error,
+{
+    match (error.code(), error.message()) {
+        (Some(code), message) => format!("{code}: {}", message.unwrap_or("no reason given")),
+        (None, _) => crate::errors::chain(error),
+    }
 }
 
 impl SecretSource for SecretsManager {
     fn fetch<'a>(&'a self, id: &'a str) -> Fetching<'a> {
         Box::pin(async move {
             let unreadable = |reason: String| SecretsError::Unreadable { id: id.to_owned(), reason };
-            let answer = self.client.get_secret_value().secret_id(id).send().await.map_err(|error| {
-                use aws_sdk_secretsmanager::error::ProvideErrorMetadata as _;
-                unreadable(match (error.code(), error.message()) {
-                    (Some(code), message) => format!("{code}: {}", message.unwrap_or("no reason given")),
-                    (None, _) => crate::errors::chain(&error),
-                })
-            })?;
+            let answer = self.client.get_secret_value().secret_id(id).send().await;
+            let answer = answer.map_err(|error| unreadable(words(&error)))?;
             answer.secret_string().map(SecretString::from).ok_or_else(|| unreadable("it is not text".into()))
         })
     }

@@ -23,7 +23,9 @@ impl TestDatabase {
 
     /// The name of a database that is not there. The test stack drops it in the end, whoever makes it.
     pub fn unused_name() -> String {
-        format!("{}{}", variable("SOLO_TEST_PREFIX"), Uuid::new_v4().simple())
+        let unique = Uuid::new_v4().simple().to_string();
+        // A name has 63 bytes at most; PostgreSQL would cut it.
+        format!("{}{}", variable("SOLO_TEST_PREFIX"), &unique[..18])
     }
 
     /// Without anything in it, not even the migrations.

@@ -34,7 +34,7 @@ pub struct Shown {
 }
 
 impl Shown {
-    fn new(what: &'static str, outcome: impl Into<String>, expected: impl Into<String>) -> Self {
+    pub fn new(what: &'static str, outcome: impl Into<String>, expected: impl Into<String>) -> Self {
         Self { what, outcome: outcome.into(), expected: expected.into() }
     }
 
@@ -192,12 +192,12 @@ async fn wait_for(database: &Client, id: Uuid, last: &str) -> anyhow::Result<Str
     }
 }
 
-fn word(body: &str) -> String {
+pub fn word(body: &str) -> String {
     let body: Value = serde_json::from_str(body).unwrap_or_default();
     body.get("error").or_else(|| body.get("status")).and_then(Value::as_str).unwrap_or("?").to_owned()
 }
 
-fn key(event: &Sample) -> anyhow::Result<String> {
+pub fn key(event: &Sample) -> anyhow::Result<String> {
     let body: Value = serde_json::from_slice(&event.body)?;
     Ok(body["id"].as_str().unwrap_or_default().to_owned())
 }

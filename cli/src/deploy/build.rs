@@ -1,5 +1,7 @@
 //! Compiles all functions once, and says in a template of its own where they are.
 //!
+//! The functions of backups carry pg_dump and pg_restore, which are put where their build looks for them (infra/programs.py).
+//!
 //! `sam build` would do the same once for each function. What sam packages is `target/sam/template.json`: the template
 //! with each function's code at its binary.
 
@@ -17,11 +19,15 @@ const LOCAL: [&str; 5] = ["Location", "TemplateURL", "ContentUri", "DefinitionUr
 /// The template that sam packages. `direct`: without CodeDeploy.
 pub async fn run(project: &Project, settings: &Settings, direct: bool) -> anyhow::Result<PathBuf> {
     let template = Template::read(&project.root.join("template.yaml"))?;
-    let architecture = match architecture(&template, settings)? {
+    let chosen = architecture(&template, settings)?;
+    let architecture = match chosen {
         "arm64" => "--arm64",
         "x86_64" => "--x86-64",
         other => bail!("the parameter Architecture is {other}; it is arm64 or x86_64"),
     };
+    let programs = ["infra/programs.py", chosen];
+    let placed = child::run(&project.python(), &programs, &project.root, &[]).await;
+    placed.context("pg_dump and pg_restore could not be put into place")?;
     // cargo-lambda, and zig, which it links with.
     let tools = [".venv-infra/bin", ".venv/bin"].map(|tools| project.root.join(tools));
     let functions = template.functions();

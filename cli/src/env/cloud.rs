@@ -12,6 +12,7 @@ use super::{Check, solo_toml, tool};
 use crate::{
     project::Project,
     stage::{Cloud, CloudName, explain},
+    template::Template,
 };
 
 /// The first version that builds all functions in one target folder.
@@ -57,18 +58,17 @@ async fn of_stage(project: &Project, cloud: &Cloud) -> Vec<Check> {
         if there {
             checks.push(Check::new("secrets", secrets(project, cloud).await));
         } else {
-            checks.push(Check::new("concurrency", concurrency(cloud).await));
+            checks.push(Check::new("concurrency", concurrency(project, cloud).await));
         }
     }
     checks
 }
 
-/// What `template.yaml` reserves for all functions together, and what Lambda insists on leaving to others.
-const RESERVED: i32 = 45;
+/// What Lambda insists on leaving to functions that reserve nothing.
 const LEFT_TO_OTHERS: i32 = 100;
 
 /// Whether the account may reserve what a new stage reserves. A new account may not, and would find out after ten minutes.
-async fn concurrency(cloud: &Cloud) -> Result<String, String> {
+async fn concurrency(project: &Project, cloud: &Cloud) -> Result<String, String> {
     if cloud.settings.parameters.get("ReserveConcurrency").is_some_and(|value| value == "false") {
         return Ok("not reserved (ReserveConcurrency=false)".into());
     }
@@ -79,13 +79,15 @@ async fn concurrency(cloud: &Cloud) -> Result<String, String> {
         Ok(None) => return Ok("not checked: AWS does not say the account's limit".into()),
         Err(error) => return Ok(format!("{error:#}")),
     };
-    if free < RESERVED + LEFT_TO_OTHERS {
+    let template = Template::read(&project.root.join("template.yaml"));
+    let reserved = template.and_then(|template| template.reserved()).map_err(|error| format!("{error:#}"))?;
+    if free < reserved + LEFT_TO_OTHERS {
         return Err(format!(
-            "Lambda may run {free} functions at once here, and a stage reserves {RESERVED} beside the {LEFT_TO_OTHERS} that \
+            "Lambda may run {free} functions at once here, and a stage reserves {reserved} beside the {LEFT_TO_OTHERS} that \
              are left to others: ask for more (docs/deploying.md), or set ReserveConcurrency=false until then"
         ));
     }
-    Ok(format!("{free} functions at once, {RESERVED} of them for this stage"))
+    Ok(format!("{free} functions at once, {reserved} of them for this stage"))
 }
 
 /// What keeps a stack in this state from being changed, and what to do.

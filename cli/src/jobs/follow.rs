@@ -30,7 +30,6 @@ pub struct Started {
 }
 
 /// Runs a job, and returns its run when it ended, well or not. `on_progress` sees the run at each look.
-#[allow(dead_code, reason = "for the commands that run jobs of their own")]
 pub async fn follow(
     stage: &Stage,
     job: &'static Job,

@@ -3,7 +3,6 @@
 mod follow;
 mod show;
 
-#[allow(unused_imports, reason = "for the commands that run jobs of their own")]
 pub use follow::follow;
 
 use std::process::ExitCode;

@@ -101,11 +101,14 @@ fn took(run: &JobRun, now: Timestamp) -> String {
     }
 }
 
-/// An object's members as texts; anything else under no name.
+/// An object's members as texts, words before numbers; anything else under no name.
 fn flat(value: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), Into::into);
     match value {
-        Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), text(value))).collect(),
+        Value::Object(members) => {
+            let (words, rest): (Vec<_>, Vec<_>) = members.iter().partition(|(_, value)| value.is_string());
+            words.into_iter().chain(rest).map(|(key, value)| (key.clone(), text(value))).collect()
+        }
         Value::Null => Vec::new(),
         other => vec![(String::new(), text(other))],
     }

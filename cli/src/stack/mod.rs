@@ -9,6 +9,7 @@ mod postgres;
 mod process;
 mod pump;
 mod receiver;
+mod times;
 mod wiring;
 
 pub use aws::{
@@ -112,7 +113,8 @@ impl Drop for Backing {
     }
 }
 
-async fn start_database(
+/// Only the database of a stack: migrated, on the embedded server or on the one that `DATABASE_URL` names.
+pub async fn start_database(
     project: &Project,
     log: PathBuf,
     keys: &Keys,

@@ -7,21 +7,24 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
+use jiff::Timestamp;
 use serde_json::{Value, json};
+use shared::clock;
 use tokio::{
     task::JoinSet,
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use super::{Backing, aws};
-use crate::ui;
+use super::{Backing, aws, times::Times};
 
 /// Between two looks into an empty queue. (The emulator's own long polling keeps a processor busy.)
 const EMPTY: Duration = Duration::from_millis(150);
 /// After a failure of the queue or of the function.
 const REST: Duration = Duration::from_secs(1);
 /// Longer than any function may run.
-const INVOCATION_WITHIN: Duration = Duration::from_mins(3);
+const INVOCATION_WITHIN: Duration = Duration::from_mins(16);
+/// The longest sleep until a schedule's time: a machine that was asleep itself looks at the clock then.
+const DOZE: Duration = Duration::from_secs(30);
 
 /// What an invocation returns: the function's answer; none when it failed, or is not there.
 pub type Invoking<'i> = Pin<Box<dyn Future<Output = Option<Value>> + Send + 'i>>;
@@ -58,10 +61,22 @@ impl Invoke for Emulator {
 /// How fast it goes.
 #[derive(Clone, Copy)]
 pub struct Pace {
-    /// How often every schedule fires, instead of what the template says.
+    /// How often every `rate(...)` fires, instead of what the template says. Nothing at times of the day fires then: who is in a
+    /// hurry wants no backup in between.
     pub every: Option<Duration>,
     /// How many batches of each queue at once.
     pub batches: usize,
+}
+
+impl Pace {
+    /// When a schedule fires at this pace, if it does.
+    fn times(self, times: &Times) -> Option<Times> {
+        match (times, self.every) {
+            (times, None) => Some(times.clone()),
+            (Times::Every(_), Some(every)) => Some(Times::Every(every)),
+            (Times::At(_), Some(_)) => None,
+        }
+    }
 }
 
 /// Pumps until it is dropped. What was handed over and not taken off comes again, as it would in the cloud.
@@ -91,22 +106,39 @@ impl Pump {
             }
         }
         for schedule in &backing.wiring.schedules {
-            let Some(every) = schedule.every else {
-                ui::note(&format!("{} ({}) does not fire here", schedule.name, schedule.expression));
-                continue;
-            };
-            let mut times = interval(pace.every.unwrap_or(every));
-            let (functions, function, input) =
-                (Arc::clone(functions), schedule.function.clone(), schedule.input.clone());
-            times.set_missed_tick_behavior(MissedTickBehavior::Skip);
-            tasks.spawn(async move {
-                loop {
-                    times.tick().await;
-                    let _ = functions.invoke(&function, input.clone()).await;
-                }
-            });
+            if let Some(times) = pace.times(&schedule.times) {
+                let (function, input) = (schedule.function.clone(), schedule.input.clone());
+                tasks.spawn(fire(times, Arc::clone(functions), function, input));
+            }
         }
         Ok(Self { _tasks: tasks })
+    }
+}
+
+/// Invokes a function at its times. One that is still at work when its next time comes misses it.
+async fn fire(times: Times, functions: Arc<impl Invoke>, function: String, input: Value) {
+    if let Times::Every(every) = times {
+        let mut times = interval(every);
+        times.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            times.tick().await;
+            let _ = functions.invoke(&function, input.clone()).await;
+        }
+    }
+    while let Some(time) = times.after(clock::now()) {
+        sleep_until(time).await;
+        let _ = functions.invoke(&function, input.clone()).await;
+    }
+}
+
+/// By the clock on the wall, which may jump.
+async fn sleep_until(time: Timestamp) {
+    loop {
+        let left = Duration::try_from(time.duration_since(clock::now())).unwrap_or_default();
+        if left.is_zero() {
+            return;
+        }
+        sleep(left.min(DOZE)).await;
     }
 }
 
@@ -153,4 +185,20 @@ fn record(queue: &str, message: &Message) -> Value {
         "eventSource": "aws:sqs", "eventSourceARN": format!("arn:aws:sqs:{}:123456789012:{name}", aws::REGION),
         "awsRegion": aws::REGION,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_faster_pace_makes_rates_faster_and_fires_nothing_else() {
+        let (rate, cron) = (Times::parse("rate(1 hour)").unwrap(), Times::parse("cron(30 1 * * ? *)").unwrap());
+        let quick = Pace { every: Some(Duration::from_secs(2)), batches: 1 };
+        assert!(matches!(quick.times(&rate), Some(Times::Every(every)) if every.as_secs() == 2));
+        assert!(quick.times(&cron).is_none());
+        let usual = Pace { every: None, batches: 1 };
+        assert!(matches!(usual.times(&rate), Some(Times::Every(every)) if every.as_secs() == 3_600));
+        assert!(matches!(usual.times(&cron), Some(Times::At(_))));
+    }
 }

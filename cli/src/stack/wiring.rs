@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
+use super::times::Times;
 use crate::{
     project::Project,
     template::{Function, Template},
@@ -25,11 +26,9 @@ pub struct Wiring {
 /// A function that is invoked again and again with the same input.
 #[derive(Debug)]
 pub struct Schedule {
-    pub name: String,
+    /// Its binary.
     pub function: String,
-    pub expression: String,
-    /// `None` for one that fires at times of the day.
-    pub every: Option<Duration>,
+    pub times: Times,
     pub input: Value,
 }
 
@@ -66,13 +65,13 @@ impl Wiring {
             let events = function.properties["Events"].as_object().into_iter().flatten();
             for (name, event) in events {
                 let problem = || format!("the event {name} of {} in template.yaml", function.id);
-                wiring.add(function, name, event).with_context(problem)?;
+                wiring.add(function, event).with_context(problem)?;
             }
         }
         Ok(wiring)
     }
 
-    fn add(&mut self, function: Function<'_>, name: &str, event: &Value) -> anyhow::Result<()> {
+    fn add(&mut self, function: Function<'_>, event: &Value) -> anyhow::Result<()> {
         let binary = function.binary.context("the function names no binary")?.to_owned();
         let properties = &event["Properties"];
         match event["Type"].as_str() {
@@ -82,10 +81,9 @@ impl Wiring {
             }
             Some("ScheduleV2") => {
                 let text = |key: &str| properties[key].as_str().with_context(|| format!("it has no {key}"));
-                let expression = text("ScheduleExpression")?.to_owned();
+                let times = Times::parse(text("ScheduleExpression")?)?;
                 let input = serde_json::from_str(text("Input")?).context("its Input is not JSON")?;
-                let (name, every) = (format!("{}{name}", function.id), rate(&expression)?);
-                self.schedules.push(Schedule { name, function: binary, expression, every, input });
+                self.schedules.push(Schedule { function: binary, times, input });
             }
             Some("SQS") => {
                 let queue =
@@ -150,28 +148,11 @@ fn queues(template: &Template) -> anyhow::Result<BTreeMap<String, QueueSettings>
         .collect()
 }
 
-/// <https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html>
-fn rate(expression: &str) -> anyhow::Result<Option<Duration>> {
-    if expression.starts_with("cron(") || expression.starts_with("at(") {
-        return Ok(None);
-    }
-    let parts =
-        expression.strip_prefix("rate(").and_then(|rest| rest.strip_suffix(')')).and_then(|rest| rest.split_once(' '));
-    let (number, unit) = parts.with_context(|| format!("{expression:?} is no schedule"))?;
-    let number: u64 = number.parse().with_context(|| format!("{expression:?} is no schedule"))?;
-    let seconds = match unit {
-        "minute" | "minutes" => 60,
-        "hour" | "hours" => 3_600,
-        "day" | "days" => 86_400,
-        _ => bail!("{expression:?} has a unit that is none of minutes, hours, days"),
-    };
-    ensure!(number > 0, "{expression:?} is no schedule");
-    Ok(Some(Duration::from_secs(number.saturating_mul(seconds))))
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use serde_json::json;
+    use shared::jobs;
 
     use super::*;
 
@@ -189,9 +170,11 @@ mod tests {
     fn this_template_is_understood() {
         let wiring = with(|_| {}).unwrap();
         assert_eq!(wiring.routes["/webhooks/{provider}"], "webhooks");
-        let [tick] = wiring.schedules.as_slice() else { panic!("{:?}", wiring.schedules) };
-        assert_eq!((tick.function.as_str(), tick.every), ("worker", Some(Duration::from_mins(1))));
-        assert_eq!(tick.input, json!({"job": "tick"}));
+        let tick = wiring.schedules.iter().find(|schedule| schedule.input == json!({"job": "tick"})).unwrap();
+        assert!(matches!(tick.times, Times::Every(every) if every == Duration::from_mins(1)), "{tick:?}");
+        assert_eq!(tick.function, "worker");
+        let drill = wiring.schedules.iter().find(|schedule| schedule.input == json!({"job": "drill"})).unwrap();
+        assert_eq!(drill.function, "backup");
         let feeds: Vec<_> = wiring.feeds.iter().map(|feed| (feed.queue.as_str(), feed.function.as_str())).collect();
         assert_eq!(feeds, [("Outbound", "courier"), ("Inbox", "worker")]);
         assert!(wiring.queue("Inbox").unwrap().visibility > Duration::from_secs(90));
@@ -204,6 +187,11 @@ mod tests {
             ("/Webhooks/Metadata/BuildProperties/Binary", json!("hooks"), "/events"),
             ("/Worker/Properties/Events/Tick/Properties/Input", json!("{job}"), "its Input is not JSON"),
             ("/Worker/Properties/Events/Tick/Properties/ScheduleExpression", json!("rate(1)"), "no schedule"),
+            (
+                "/Cleanup/Properties/Events/Daily/Properties/ScheduleExpression",
+                json!("cron(0 4 * * * *)"),
+                "the event Daily of Cleanup",
+            ),
             ("/Worker/Properties/Events/Tick/Type", json!("Schedule"), "does not know"),
             ("/Worker/Properties/Events/Inbox/Properties/BatchSize", json!(11), "BatchSize"),
             ("/Inbox/Properties/RedrivePolicy", json!(null), "Inbox has no dead-letter"),
@@ -214,15 +202,38 @@ mod tests {
         }
     }
 
+    /// As many schedules as jobs, each at its job's function, and often enough that a job on time is never late.
     #[test]
-    fn rates_are_read() {
-        let seconds = |expression| rate(expression).unwrap().map(|every| every.as_secs());
-        assert_eq!(seconds("rate(1 minute)"), Some(60));
-        assert_eq!(seconds("rate(12 hours)"), Some(43_200));
-        assert_eq!(seconds("rate(7 days)"), Some(604_800));
-        assert_eq!(seconds("cron(0 2 * * ? *)"), None);
-        for bad in ["", "rate(5)", "rate(0 minutes)", "rate(x days)", "every minute", "rate(1 fortnight)"] {
-            assert!(rate(bad).is_err(), "{bad}");
+    fn every_job_has_its_schedule() {
+        let template = Template::parse(include_str!("../../../template.yaml")).unwrap();
+        let schedules = Wiring::read(&template).unwrap().schedules;
+        assert_eq!(schedules.len(), jobs::ALL.len());
+        for job in jobs::ALL {
+            let its: Vec<_> = schedules.iter().filter(|schedule| schedule.input == json!({"job": job.name})).collect();
+            let [schedule] = its[..] else { panic!("{} has {} schedules", job.name, its.len()) };
+            // Three functions have one binary.
+            let events = template.value["Resources"][job.function]["Properties"]["Events"].as_object().unwrap();
+            let is_its = |event: &Value| event["Properties"]["Input"] == format!("{{\"job\": \"{}\"}}", job.name);
+            assert!(events.values().any(is_its), "{} is not at {}", job.name, job.function);
+            let longest = longest_gap(&schedule.times);
+            assert!(longest <= job.period, "{}: {longest:?} is more than {:?}", job.name, job.period);
         }
+    }
+
+    /// Between two times in a row, over ten years.
+    fn longest_gap(times: &Times) -> Duration {
+        let mut last = "2026-01-01T00:00:00Z".parse().unwrap();
+        let end: Timestamp = "2036-01-01T00:00:00Z".parse().unwrap();
+        let (mut longest, mut first) = (Duration::ZERO, true);
+        if let Times::Every(every) = times {
+            return *every;
+        }
+        while let Some(time) = times.after(last).filter(|time| *time < end) {
+            if !first {
+                longest = longest.max(time.duration_since(last).unsigned_abs());
+            }
+            (last, first) = (time, false);
+        }
+        longest
     }
 }

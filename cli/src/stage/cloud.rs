@@ -70,6 +70,11 @@ impl Cloud {
         &self.settings.stack
     }
 
+    /// Region and credentials.
+    pub fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
     pub fn lambda(&self) -> aws_sdk_lambda::Client {
         aws_sdk_lambda::Client::new(&self.config)
     }

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use crate::project::Project;
 
 pub use cloud::Cloud;
-pub use dev::{Values, write_lines};
+pub use dev::{Values, value, write_lines};
 pub use words::{code, explain};
 
 /// An answer of the right version that is none to the question.

@@ -17,7 +17,7 @@ use axum::{
 use ops::Environment;
 use tokio::net::TcpListener;
 
-use crate::cloudformation::Stack;
+use crate::{cloudformation::Stack, jobs};
 
 /// How the `ops` function behaves.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct Front {
     pub ready: Arc<Mutex<u16>>,
     /// The method and the path of all that was changed in Lambda.
     pub changed: Arc<Mutex<Vec<String>>>,
+    /// The method, the path and the query of invocations that nobody waits for.
+    pub asked: Arc<Mutex<Vec<String>>>,
     environment: Arc<Environment>,
     moto: String,
 }
@@ -55,6 +57,7 @@ impl Front {
             forbidden: Arc::default(),
             ready: Arc::new(Mutex::new(200)),
             changed: Arc::default(),
+            asked: Arc::default(),
             environment,
             moto: testkit::variable("AWS_ENDPOINT_URL"),
         };
@@ -78,6 +81,11 @@ async fn answer(State(front): State<Front>, request: Request) -> Response {
     if head.uri.path() == "/webhooks/stripe" {
         let signed = head.headers.contains_key("stripe-signature");
         return if signed { StatusCode::OK } else { StatusCode::UNAUTHORIZED }.into_response();
+    }
+    if head.headers.get("x-amz-invocation-type").is_some_and(|how| how == "Event") {
+        front.asked.lock().unwrap().push(format!("{line}?{}", head.uri.query().unwrap_or_default()));
+        tokio::spawn(jobs::function(Arc::clone(&front.environment), serde_json::from_slice(&body).unwrap()));
+        return StatusCode::ACCEPTED.into_response();
     }
     if head.uri.path().ends_with("-ops/invocations") {
         return invoke(&front, &body).await;

@@ -6,6 +6,7 @@ mod cloudformation;
 mod deploy;
 mod destroy;
 mod front;
+mod jobs;
 mod rollback;
 mod secrets;
 mod stages;

@@ -14,6 +14,8 @@ use std::{
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use serde::Serialize;
 
+use crate::manifest::Manifest;
+
 const DAILY: usize = 7;
 const WEEKLY: usize = 4;
 const MONTHLY: usize = 12;
@@ -27,6 +29,12 @@ pub const STALE_AFTER: SignedDuration = SignedDuration::from_hours(26);
 pub struct Made {
     pub id: String,
     pub started_at: Timestamp,
+}
+
+impl From<&Manifest> for Made {
+    fn from(manifest: &Manifest) -> Self {
+        Self { id: manifest.id.clone(), started_at: manifest.started_at }
+    }
 }
 
 /// Why one stays.

@@ -18,7 +18,7 @@ use futures_util::{FutureExt as _, future::join_all};
 use shared::{
     clock,
     inbox::{self, Message as ToInbox},
-    outbox::{self, Outbound, Report, ReportResult},
+    outbox::{self, Effect, Outbound, Report, ReportResult},
 };
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -39,6 +39,8 @@ const MARGIN: Duration = Duration::from_secs(9);
 const LEAST: Duration = Duration::from_secs(1);
 /// What is put back comes again after so much, at least.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+/// How often a ping is tried. What it tells is old soon.
+const MOST_PINGS: u16 = 3;
 /// The longest error that is reported, in bytes.
 const LONGEST_ERROR: usize = 1_000;
 
@@ -150,7 +152,9 @@ impl Courier {
 
     /// Reports, and decides when the message comes again.
     async fn conclude(&self, destination: &str, message: &Message, verdict: Verdict) -> Acknowledged {
-        let (attempt, most) = (message.attempt, self.config.file.outbound.max_attempts);
+        let most = self.config.file.outbound.max_attempts;
+        let most = if matches!(message.outbound.effect, Effect::Ping(_)) { most.min(MOST_PINGS) } else { most };
+        let attempt = message.attempt;
         let result = match verdict {
             Verdict::Delivered { status, body } => {
                 tracing::info!(status, "delivered");

@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 use shared::{
     http::CORRELATION_ID,
-    outbox::{Body, HttpRequest, Text},
+    outbox::{Body, HttpRequest, Ping, Text},
 };
 use url::Url;
 
@@ -21,6 +21,8 @@ use crate::{
 
 /// A channel's own requests. An effect over HTTP says its own.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// A ping must not hold up others.
+pub(crate) const PING_LIMIT: Duration = Duration::from_secs(5);
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// What follows from the URL, the body and the connection. One that says otherwise could make two requests of one.
@@ -58,6 +60,20 @@ impl Call {
             secrets.push(Used { name: url.name.clone(), value: path.into() });
         }
         Ok(Self { secrets, ..Self::post_to(address, content_type, body) })
+    }
+
+    /// A POST to what the secret base URL leads to. The run goes into the query.
+    pub fn ping(base: &Used, ping: &Ping) -> Result<Self, Trouble> {
+        let body = ping.body.clone().unwrap_or_default();
+        let mut call = Self { time_limit: PING_LIMIT, ..Self::post(base, "text/plain; charset=utf-8", body)? };
+        match call.url.path_segments_mut() {
+            Ok(mut segments) => segments.pop_if_empty().extend(ping.path.split('/')),
+            Err(()) => return Err(Trouble::Unfit(format!("the secret {} is no base of URLs", base.name))),
+        };
+        if let Some(run) = ping.run {
+            call.url.query_pairs_mut().append_pair("rid", &run.to_string());
+        }
+        Ok(call)
     }
 
     /// A POST to a URL that is no secret.

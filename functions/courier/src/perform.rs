@@ -20,6 +20,7 @@ pub(crate) fn time_limit(effect: &Effect) -> Duration {
     match effect {
         Effect::Http(request) => request.time_limit(),
         Effect::Notify(_) => call::TIME_LIMIT,
+        Effect::Ping(_) => call::PING_LIMIT,
     }
 }
 
@@ -39,6 +40,10 @@ impl Courier {
     async fn parcel(&self, outbound: &Outbound) -> Result<Parcel, Trouble> {
         match &outbound.effect {
             Effect::Http(request) => Ok(Parcel::Calls(vec![Call::of_request(request, &self.vault).await?])),
+            Effect::Ping(ping) => {
+                let base = self.vault.one(&ping.secret).await?;
+                Ok(Parcel::Calls(vec![Call::ping(&base, ping)?]))
+            }
             Effect::Notify(notification) => self.pack(notification, &outbound.id.to_string()).await,
         }
     }

@@ -162,6 +162,9 @@ async fn a_restored_database_is_taken_into_service_and_the_restorers_others_stay
             of(&scratch)
         ))
         .await;
+    // The backup's own run, as its snapshot shows it.
+    let run = "INSERT INTO job_runs (id, job, stuck_at) VALUES (gen_random_uuid(), 'backup', now() + interval '15 minutes')";
+    restored.execute(run).await;
     let name = format!("master_{}", Uuid::new_v4().simple());
     restored
         .execute(&format!(
@@ -179,6 +182,8 @@ async fn a_restored_database_is_taken_into_service_and_the_restorers_others_stay
     };
     assert_eq!(owner(&restored).await, name);
     assert_eq!(owner(&scratch).await, "solo_restorer");
+    let ended = restored.text("SELECT outcome || ': ' || error FROM job_runs").await;
+    assert!(ended.starts_with("failed: it was under way"), "{ended}");
     restored.execute("SET ROLE solo_app; SELECT FROM executions").await;
 }
 

@@ -90,6 +90,7 @@ pub struct ExecutionDetail {
     /// What people did to it, the latest 50.
     #[serde(default)]
     pub audit: Vec<AuditEntry>,
+    /// Null: cleared after its retention.
     pub payload: Value,
 }
 
@@ -143,7 +144,7 @@ pub(crate) async fn show(session: &mut Session<'_>, id: Uuid) -> Result<Outcome,
         attempts,
         effects: outbox::of_execution(session, id).await?,
         audit: audit::of_subject(session, &id.to_string()).await?,
-        payload: row.try_get("payload")?,
+        payload: row.try_get::<_, Option<Value>>("payload")?.unwrap_or_default(),
     })))
 }
 

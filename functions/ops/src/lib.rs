@@ -17,6 +17,7 @@ mod operation;
 mod outbox;
 mod page;
 mod replay;
+mod reviews;
 mod unlock;
 
 pub use alerts::{Alert, AlertState, Alerts, Silence};
@@ -29,6 +30,7 @@ pub use jobs::{JobList, JobRun, JobRunPage, JobState};
 pub use operation::{Answer, Cursor, Operation, Outcome, Request, VERSION};
 pub use outbox::{EffectDetail, EffectFilter, EffectPage, EffectSummary, RetryEffects};
 pub use replay::{Replay, ReplayFilter};
+pub use reviews::{ReviewDetail, ReviewFinding, ReviewPage, ReviewSummary};
 
 use shared::{
     db::{Database, DbError, Session},
@@ -92,6 +94,8 @@ async fn run(environment: &Environment, operation: Operation) -> Result<Outcome,
             jobs::runs(session, job.as_deref(), limit, after).await.map(Outcome::JobRuns)
         }
         Operation::ShowJobRun { id } => jobs::show(session, id).await,
+        Operation::ListReviews { limit, after } => reviews::list(session, limit, after).await.map(Outcome::Reviews),
+        Operation::ShowReview { id } => reviews::show(session, id).await,
         operation => change_and_wake(environment, session, operation).await,
     }
 }
@@ -151,6 +155,8 @@ async fn change(session: &mut Session<'_>, operation: Operation) -> Result<Outco
         | Operation::ListDeployments { .. }
         | Operation::ListJobs
         | Operation::ListJobRuns { .. }
-        | Operation::ShowJobRun { .. } => Err(DbError::Unexpected("a read was taken for a change")),
+        | Operation::ShowJobRun { .. }
+        | Operation::ListReviews { .. }
+        | Operation::ShowReview { .. } => Err(DbError::Unexpected("a read was taken for a change")),
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     jobs::{JobList, JobRun, JobRunPage},
     outbox::{EffectDetail, EffectFilter, EffectPage, RetryEffects},
     replay::Replay,
+    reviews::{ReviewDetail, ReviewPage},
 };
 
 /// The version of everything in this file. It grows when an old reader would misread a new text.
@@ -158,6 +159,17 @@ pub enum Operation {
     ShowJobRun {
         id: Uuid,
     },
+    /// Newest first.
+    ListReviews {
+        limit: u16,
+        #[serde(default)]
+        after: Option<Cursor>,
+    },
+    ShowReview {
+        /// The newest when there is none.
+        #[serde(default)]
+        id: Option<Uuid>,
+    },
 }
 
 /// Where a page of anything else than executions ended.
@@ -191,6 +203,8 @@ pub enum Outcome {
     JobRun {
         run: Box<JobRun>,
     },
+    Reviews(ReviewPage),
+    Review(Box<ReviewDetail>),
     /// What a change did, or in a dry run would do.
     Changed(Changes),
     NotFound {

@@ -24,6 +24,7 @@ const CHOOSE: &str = "
       FROM executions
      WHERE ((status = 'dead' AND resolved_at IS NULL)
             OR (status = 'completed' AND ((handler IS NOT NULL AND $1) OR (handler IS NULL AND $2))))
+       AND payload IS NOT NULL
        AND ($3::text IS NULL OR source = $3)
        AND ($4::text IS NULL OR event_type = $4)
        AND ($5::timestamptz IS NULL OR finished_at >= $5)
@@ -34,12 +35,14 @@ const CHOOSE: &str = "
 /// What else fits the filter, of the latest 20,000 that came: it is for information, and must not take long.
 const OTHERS: &str = "
     SELECT code, count(*)
-      FROM (SELECT CASE WHEN status = 'completed' AND handler IS NULL THEN 'unhandled'
+      FROM (SELECT CASE WHEN payload IS NULL THEN 'cleared'
+                        WHEN status = 'completed' AND handler IS NULL THEN 'unhandled'
                         WHEN status = 'dead' THEN 'resolved'
                         ELSE status END AS code
               FROM (SELECT * FROM executions ORDER BY received_at DESC, id DESC LIMIT 20000) AS latest
-             WHERE NOT ((status = 'dead' AND resolved_at IS NULL)
-                        OR (status = 'completed' AND ((handler IS NOT NULL AND $1) OR (handler IS NULL AND $2))))
+             WHERE NOT (((status = 'dead' AND resolved_at IS NULL)
+                         OR (status = 'completed' AND ((handler IS NOT NULL AND $1) OR (handler IS NULL AND $2))))
+                        AND payload IS NOT NULL)
                AND (status = 'dead' OR NOT $3)
                AND ($4::text IS NULL OR source = $4)
                AND ($5::text IS NULL OR event_type = $5)
@@ -50,6 +53,7 @@ const OTHERS: &str = "
 
 const LOCK: &str = "
     SELECT id, source, event_type, status, handler, attempt, generation, last_error, resolved_at, next_attempt_at,
+           payload IS NULL AS cleared,
            extract(epoch FROM lease_until - clock_timestamp())::float8 AS lease_left
       FROM executions
      WHERE id = ANY($1)
@@ -163,6 +167,7 @@ fn why_not(code: &str) -> &'static str {
     match code {
         "completed" => "completed; --completed replays them, too",
         "unhandled" => "no handler took them; --unhandled gives them to the one there is now",
+        "cleared" => "their payloads are gone after the time that [retention] keeps them",
         "resolved" => "a person has dealt with them; name their ids to replay them all the same",
         "failed" => "they wait for their retry already",
         _ => "they are being processed",
@@ -194,6 +199,8 @@ struct Candidate {
     last_error: Option<String>,
     resolved_at: Option<Timestamp>,
     next_attempt_at: Option<Timestamp>,
+    /// There is nothing to replay.
+    cleared: bool,
     /// In seconds; less than none when it ran out.
     lease_left: Option<f64>,
 }
@@ -211,6 +218,7 @@ impl Candidate {
             last_error: row.try_get("last_error")?,
             resolved_at: row.try_get("resolved_at")?,
             next_attempt_at: row.try_get("next_attempt_at")?,
+            cleared: row.try_get("cleared")?,
             lease_left: row.try_get("lease_left")?,
         })
     }
@@ -220,6 +228,9 @@ impl Candidate {
         let skip = |code: &str, why: String| Some(Skipped::new(&self.id, code, why));
         let unhandled = self.handler.is_none();
         match self.status.as_str() {
+            _ if self.cleared => {
+                skip("cleared", "its payload is gone, after the time that [retention] keeps it".into())
+            }
             _ if self.generation == i16::MAX => skip("worn_out", "it was replayed too often".into()),
             "dead" if self.resolved_at.is_some() && !by_id => skip("resolved", "a person has dealt with it".into()),
             "dead" => None,

@@ -4,7 +4,9 @@ use serde::Serialize;
 use shared::{
     alerts, clock,
     db::{DbError, Session},
-    executions, outbox, telemetry,
+    executions,
+    jobs::{self, Watched},
+    outbox, telemetry,
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -53,16 +55,30 @@ impl Worker {
     }
 
     async fn tick_once(&self, deadline: Instant) -> Result<Ticked, DbError> {
+        let began = Instant::now();
         let mut ticked = Ticked { swept: self.sweep(deadline).await?, ..Ticked::default() };
-        // What waits for people and for others first: retries may take all the time there is.
+        // What waits for people and for others first: retries may take all the time there is. A job that is late is told of in
+        // the same tick; that its record cannot be read is no reason to send nothing.
+        let watched = self.watch().await;
         let sent = self.send(deadline, &mut ticked).await;
         let (ran, result) = self.run_due(deadline).await;
         (ticked.completed, ticked.failed, ticked.dead) = (ran.completed, ran.failed, ran.dead);
-        sent.and(result)?;
+        watched.and(sent).and(result)?;
         if ran.completed + ran.dead > 0 {
             self.send(deadline, &mut ticked).await?;
         }
+        let did = (ticked != Ticked::default()).then_some(&ticked);
+        let ping = self.config.file.jobs.ping.as_deref();
+        jobs::ticked(&mut self.lanes[0].session().await?, began.elapsed(), did, ping).await?;
         Ok(ticked)
+    }
+
+    async fn watch(&self) -> Result<(), DbError> {
+        let watched = jobs::watch(&mut self.lanes[0].session().await?, jobs::ALL, clock::now()).await?;
+        if watched != Watched::default() {
+            tracing::warn!(stuck = watched.stuck, late = watched.late, "jobs are stuck or late");
+        }
+        Ok(())
     }
 
     async fn sweep(&self, deadline: Instant) -> Result<usize, DbError> {

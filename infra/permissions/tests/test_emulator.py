@@ -96,6 +96,38 @@ def test_who_may_not_list_is_not_told_that_an_object_is_missing(stage, emulator,
         assert running.calls()[-1] == Call("s3:ListBucket", "arn:aws:s3:::test-1-assets", bool(more))
 
 
+def test_backups_are_written_deleted_and_read_by_three(stage, emulator):
+    """Each of the three is refused what the other two may."""
+    bucket, archive, manifest = "test-1-backups", "database/1.dump.zst", "database/1.json"
+    refusals = {}
+    for function in ("Backup", "Prune", "Drill"):
+        running = emulator(stage, function)
+        admin, s3 = (running.client("s3", key) for key in (running.of_admin, running.of_role))
+        admin.create_bucket(Bucket=bucket)
+        for key in (archive, manifest):
+            admin.put_object(Bucket=bucket, Key=key, Body=b"a")
+        upload = admin.create_multipart_upload(Bucket=bucket, Key=archive)["UploadId"]
+        calls = {
+            "put": (s3.put_object, {"Key": manifest, "Body": b"a"}),
+            "upload": (s3.create_multipart_upload, {"Key": archive}),
+            "part": (s3.upload_part, {"Key": archive, "UploadId": upload, "PartNumber": 1, "Body": b"a"}),
+            "abort": (s3.abort_multipart_upload, {"Key": archive, "UploadId": upload}),
+            "head": (s3.head_object, {"Key": archive}),
+            "manifest": (s3.get_object, {"Key": manifest}),
+            "archive": (s3.get_object, {"Key": archive}),
+            "list": (s3.list_objects_v2, {"Prefix": "database/"}),
+            "uploads": (s3.list_multipart_uploads, {"Prefix": "database/"}),
+            "elsewhere": (s3.put_object, {"Key": "other/1.json", "Body": b"a"}),
+            "delete": (s3.delete_object, {"Key": archive}),
+        }
+        refusals[function] = {name for name, (call, said) in calls.items() if refused(call, Bucket=bucket, **said)}
+    assert refusals == {
+        "Backup": {"list", "uploads", "elsewhere", "delete"},
+        "Prune": {"put", "upload", "part", "head", "archive", "elsewhere"},
+        "Drill": {"put", "upload", "part", "abort", "uploads", "elsewhere", "delete"},
+    }
+
+
 def test_a_topic_is_told_from_the_others(stage, emulator):
     running = emulator(stage, "Courier")
     admin, sns = (running.client("sns", key) for key in (running.of_admin, running.of_role))

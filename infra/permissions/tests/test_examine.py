@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from permissions.__main__ import examine
+from permissions.__main__ import examine, of_role
 from permissions.roles import role_of
 
 SEND = """#!{python}
@@ -64,3 +64,14 @@ def test_a_test_that_fails(found, capfd):
 
 def test_a_function_without_tests(found):
     assert found() == ["there is no crate ops with tests for Ops"]
+
+
+def test_functions_that_are_one_program_have_tests_of_their_own(stage, known, tmp_path):
+    here = tmp_path
+    of_backup = [(here, "lib", None), (here, "b", "backup"), (here, "p", "prune"), (here, "tls", "tls")]
+    built = {"backup": of_backup, "ops": [(here, "o", "it")]}
+    of = {name: [tests for _, tests in of_role(role_of(stage, name), built)] for name in ("Backup", "Prune", "Drill", "Ops")}
+    assert of == {"Backup": ["b"], "Prune": ["p"], "Drill": [], "Ops": ["o"]}
+    assert examine(role_of(stage, "Drill"), known, [], tmp_path) == [
+        "there is no crate backup with tests for Drill (tests/drill)"
+    ]

@@ -67,6 +67,15 @@ def test_a_wildcard_over_a_bucket(stage, found, statements):
     ]
 
 
+def test_a_part_of_an_upload_is_about_an_object(stage, found, statements):
+    uploads = next(each for each in statements(stage, "BackupRole") if "s3:AbortMultipartUpload" in each["Action"])
+    uploads["Resource"] = {"Fn::Sub": "${Storage.Outputs.BackupsBucketArn}/*"}
+    beyond = "on Storage.BackupsBucketArn/ by Storage.BackupsBucketArn/* (backup), and no test does"
+    assert sorted(found("Backup")) == [
+        f"Backup may do {action} {beyond}" for action in ("s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject")
+    ]
+
+
 def test_a_wildcard_over_actions(stage, found, statements):
     sends = next(each for each in statements(stage, "OpsRole") if each["Action"] == SEND)
     sends["Action"] = "sqs:Send*"

@@ -9,6 +9,12 @@ from . import check
 
 # Nothing reads it: with it a function differs from release to release, and so a version of it can be published.
 UNREAD = {"RELEASE"}
+# One program, three functions: what the code takes when it is there, and which of them it is for.
+OF_JOBS = {
+    "Backup": {"BACKUPS_BUCKET", "READER_LOGIN_SECRET_ID"},
+    "Prune": {"BACKUPS_BUCKET"},
+    "Drill": {"BACKUPS_BUCKET", "RESTORER_LOGIN_SECRET_ID"},
+}
 NAME = r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"'
 
 
@@ -21,7 +27,11 @@ def environment(stage):
             yield f"{name} is built from functions/{binary}, which does not exist"
             continue
         given = set(stages.environment(stage, name))
-        for variable in sorted(required - given):
+        of_jobs = set().union(*OF_JOBS.values()) if name in OF_JOBS else set()
+        wanted = OF_JOBS.get(name, set())
+        for variable in sorted((of_jobs - wanted) & given):
+            yield f"{name} gets {variable}, which is for another function of the same program"
+        for variable in sorted((required - of_jobs | wanted) - given):
             yield f"{name} needs {variable}, and does not get it"
         for variable in sorted(given - known - UNREAD):
             if not variable.startswith("AWS_"):
@@ -38,10 +48,19 @@ def asked_by(binary):
         text += "".join(_code(stages.ROOT / "shared/src/config" / file) for file in ("mod.rs", "file.rs"))
     if "app::Settings" in text:
         text += "".join(_code(path) for path in sorted((stages.ROOT / "app/src").rglob("*.rs")))
+    if re.search(r"\bjobs::(?:Settings\b|\{[^}]*\bSettings\b)", text):
+        text += _code(stages.ROOT / "shared/src/jobs/platform.rs")
+    if "DatabaseConfig::read(" in text:
+        text += _own_database()
     required = set(re.findall(r"\.required\(\s*" + NAME, text))
     for pair in re.findall(rf"read_as\(\s*{NAME},\s*{NAME}", text):
         required |= set(pair)
     return required, set(re.findall(NAME, text))
+
+
+def _own_database():
+    """The one line of shared's configuration that such a function uses."""
+    return re.search(rf"Self::read_as\(\s*{NAME},\s*{NAME}", _code(stages.ROOT / "shared/src/config/mod.rs"))[0]
 
 
 def _code(path):

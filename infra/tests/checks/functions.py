@@ -4,6 +4,8 @@ from . import check
 
 # What the functions may hold together. db.t4g.micro takes 112; while versions change, both hold theirs.
 CONNECTIONS = 80
+# What one invocation of a job holds: one for its record, and its own. `pg_restore` takes several at once.
+OF_JOBS = {"Backup": 3, "Drill": 5, "Reconcile": 2}
 
 
 @check
@@ -70,7 +72,7 @@ def concurrency(stage):
             continue
         if name in stage.on_the_database:
             variables = function["Properties"]["Environment"]["Variables"]
-            connections += reserved * int(variables.get(f"{name.upper()}_CONNECTIONS", 1))
+            connections += reserved * int(variables.get(f"{name.upper()}_CONNECTIONS", OF_JOBS.get(name, 1)))
         for mapping in _mappings_of(stage, name):
             if mapping["Properties"].get("ScalingConfig", {}).get("MaximumConcurrency", reserved + 1) > reserved:
                 yield f"{name} is fed more messages at once than it may run"

@@ -65,12 +65,27 @@ const RESOLVE: &str = "
                THEN now() END
      WHERE a.key = $1 AND a.resolved_at IS NULL";
 
+/// Without a last message: another alert takes its place.
+const END: &str = "UPDATE alerts SET resolved_at = now(), pending_since = NULL WHERE key = $1 AND resolved_at IS NULL";
+
 /// Raises an alert in the session's transaction, or at once outside of one. `key` names the condition and stays the same
 /// while it lasts (`payload_changed:stripe`, at most 200 characters); `message` is for a person, in one line. Within a
 /// transaction it holds the alert's row until the end: raise it last.
 pub async fn raise(session: &mut Session<'_>, severity: Severity, key: &str, message: &str) -> Result<(), DbError> {
     log(severity, key, message);
     session.query_opt(RAISE, &[&key, &severity.as_str(), &message]).await.map(drop)
+}
+
+/// As [`raise`], but what is open of this key ends without a word and this is a new alert: for a report, which is news each time.
+/// In a transaction of the caller's.
+pub async fn raise_anew(
+    session: &mut Session<'_>,
+    severity: Severity,
+    key: &str,
+    message: &str,
+) -> Result<(), DbError> {
+    session.execute(END, &[&key]).await?;
+    raise(session, severity, key, message).await
 }
 
 /// Ends the condition. Nothing happens when it is not open.

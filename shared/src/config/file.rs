@@ -6,7 +6,9 @@ use std::{collections::BTreeMap, num::NonZeroU32};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Alerting, ChannelConfig, Env, Fault, Faults, OutboundLimits, ProviderConfig, channels, provider};
+use super::{
+    Alerting, ChannelConfig, Env, Fault, Faults, OutboundLimits, ProviderConfig, Retention, channels, provider,
+};
 use crate::{providers::Provider, secrets::webhook_secret};
 
 /// The largest body that may be allowed: an API Gateway event of 6 MB carries 4.5 MB of base64 at most.
@@ -25,6 +27,32 @@ pub struct SoloToml {
     pub channels: BTreeMap<String, ChannelConfig>,
     #[serde(default)]
     pub outbound: OutboundLimits,
+    #[serde(default)]
+    pub retention: Retention,
+    pub jobs: JobsToml,
+}
+
+/// `[jobs]`: who outside is told of runs.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JobsToml {
+    /// A name in the app's secret, whose value is the base URL of pings: `https://hc-ping.com/<ping key>`.
+    pub ping: Option<String>,
+}
+
+impl JobsToml {
+    /// Without quoting what is no name: it may be the URL itself.
+    fn check(&self) -> Result<(), Fault> {
+        let is_name = |name: &str| {
+            name.starts_with(|first: char| first.is_ascii_uppercase())
+                && name.chars().all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_')
+        };
+        if self.ping.as_deref().is_none_or(is_name) {
+            return Ok(());
+        }
+        Err(Fault::new("solo.toml", "has jobs.ping, which is not the name of a secret")
+            .hint("put the URL into the app's secret as PING_URL, and write ping = \"PING_URL\""))
+    }
 }
 
 /// `[limits]`: what a request may be, and how many of them one client may send.
@@ -67,6 +95,8 @@ impl SoloToml {
             return Err(Fault::new("solo.toml", &problem).hint(&format!("it takes 1 to {LARGEST_BODY}")));
         }
         channels::check(&file.alerts, &file.channels, &file.outbound)?;
+        file.retention.check()?;
+        file.jobs.check()?;
         Ok(file)
     }
 
@@ -100,6 +130,8 @@ mod tests {
             ("[providers.stripe]\ntolerance_seconds = 0", "tolerance_seconds"),
             ("[providers.stripe]\ntolerance = 5", "tolerance"),
             ("providers = 3", "providers"),
+            ("[jobs]\nping = 'https://hc-ping.com/s3cret'", "not the name of a secret"),
+            ("[jobs]\npings = 'PING_URL'", "pings"),
         ] {
             let fault = SoloToml::parse(text).expect_err(text).to_string();
             assert!(fault.contains(named), "{named} in {fault}");
@@ -111,5 +143,13 @@ mod tests {
         let file = SoloToml::parse("").unwrap();
         assert_eq!(file.limits.body_bytes, 1_048_576);
         assert!(file.providers.is_empty());
+        assert_eq!(file.jobs.ping, None);
+    }
+
+    #[test]
+    fn a_secret_that_stands_where_its_name_should_is_not_quoted() {
+        let fault = SoloToml::parse("[jobs]\nping = 'https://hc-ping.com/s3cret'").unwrap_err().to_string();
+        assert!(!fault.contains("s3cret"), "{fault}");
+        assert_eq!(SoloToml::parse("[jobs]\nping = 'PING_URL'").unwrap().jobs.ping.as_deref(), Some("PING_URL"));
     }
 }

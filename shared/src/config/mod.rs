@@ -6,12 +6,14 @@ mod env;
 mod fault;
 mod file;
 mod provider;
+mod retention;
 
 pub use channels::{Alerting, ChannelConfig, DestinationLimits, OutboundLimits};
 pub use env::Env;
 pub use fault::{Fault, Faults};
 pub use file::{Limits, SoloToml};
 pub use provider::{Mode, OnFailure, ProviderConfig};
+pub use retention::Retention;
 
 use std::time::Duration;
 

@@ -6,11 +6,13 @@
 //!
 //! Deliberately absent: when a job runs, which `template.yaml` says.
 
+mod ping;
 mod platform;
 mod registry;
 mod run;
 mod watch;
 
+pub use ping::Records;
 pub use platform::{Platform, Settings};
 pub use registry::{ALL, Job, find};
 pub use run::{Call, JobError, Progress, run};

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Call, Job, JobError, Progress, find, run};
+use super::{Call, Job, JobError, Progress, Records, find, run};
 use crate::{
     alerts::Pager,
     aws,
@@ -99,7 +99,8 @@ impl Platform {
             return Err(format!("this function takes {{\"job\": ...}} with one of: {}", known.join(", ")).into());
         };
         let call: Call = serde_json::from_value(event.clone())?;
-        match run(&self.database, job, call, deadline, async |progress| work(job, progress, deadline).await).await {
+        let records = Records { database: &self.database, ping: self.settings.file.jobs.ping.as_deref() };
+        match run(records, job, call, deadline, async |progress| work(job, progress, deadline).await).await {
             Ok(result) => Ok(json!({"outcome": "succeeded", "result": result})),
             Err(JobError::NotAlone) => {
                 tracing::warn!(job = job.name, "nothing was done: {}", JobError::NotAlone);

@@ -10,7 +10,10 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::Job;
+use super::{
+    Job, Records,
+    ping::{self, Moment},
+};
 use crate::{
     alerts, clock,
     db::{Database, DbError, Session},
@@ -23,6 +26,9 @@ const FINISH: &str = include_str!("sql/finish.sql");
 
 /// Between two words of a run about how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+/// Of an error that is told of, in characters.
+const LONGEST_LINE: usize = 500;
 
 /// Who wants a run: the schedule, or a person (`solo jobs run`).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -46,6 +52,7 @@ pub enum JobError {
     /// The run was given up as stuck before it ended, or its end could not be recorded.
     #[error("the end of the run could not be recorded: {0}")]
     Unrecorded(String),
+    /// The database is out of reach, or refuses: nothing was begun.
     #[error(transparent)]
     Database(#[from] DbError),
 }
@@ -83,9 +90,9 @@ impl Progress<'_> {
 /// Runs `work` as a run of `job`: its row, its alerts, its log line. Work that has not ended at `deadline` is dropped, and
 /// failed. What it returns becomes the row's `result`.
 ///
-/// `database` must be for the records alone: the work uses connections of its own, or sessions of this one that are short.
-pub async fn run<T, E>(
-    database: &Database,
+/// The records' database must be for them alone: the work uses connections of its own, or sessions of this one that are short.
+pub async fn run<'d, T, E>(
+    records: impl Into<Records<'d>>,
     job: &'static Job,
     call: Call,
     deadline: Instant,
@@ -96,55 +103,67 @@ where
     E: Display,
 {
     let id = call.run_id.unwrap_or_else(clock::new_id);
-    start(database, job, id, call.actor.as_deref()).await?;
+    let records = records.into();
+    start(records, job, id, call.actor.as_deref().filter(|actor| !actor.is_empty())).await?;
     tracing::info!(job = job.name, run_id = %id, actor = call.actor, "the job began");
-    let progress = Progress { database, id, last: Mutex::new(None) };
+    let progress = Progress { database: records.database, id, last: Mutex::new(None) };
     let worked = match timeout_at(deadline, work(&progress)).await {
         Ok(Ok(result)) => Ok(result),
-        Ok(Err(error)) => Err(error.to_string()),
+        // The database takes no NUL.
+        Ok(Err(error)) => Err(error.to_string().replace('\0', "\u{fffd}")),
         Err(_) => Err("it did not end within its function's time".to_owned()),
     };
     match worked {
         Ok(result) => {
             let value = serde_json::to_value(&result).unwrap_or(Value::Null);
-            finish(database, job, id, Ok(&value)).await?;
+            finish(records, job, id, Ok(&value)).await?;
             tracing::info!(job = job.name, run_id = %id, result = %value, "the job succeeded");
             telemetry::job_succeeded(job.name);
             Ok(result)
         }
         Err(error) => {
             tracing::error!(job = job.name, run_id = %id, error, "the job failed");
-            finish(database, job, id, Err(&error)).await?;
+            finish(records, job, id, Err(&error)).await?;
             Err(JobError::Failed(error))
         }
     }
 }
 
-async fn start(database: &Database, job: &Job, id: Uuid, actor: Option<&str>) -> Result<(), JobError> {
-    let mut session = database.session().await?;
+async fn start(records: Records<'_>, job: &Job, id: Uuid, actor: Option<&str>) -> Result<(), JobError> {
+    let ping = ping::Row::of(records.ping, job, id, Moment::Start)?;
+    let mut session = records.database.session().await?;
     let longest = job.longest.as_secs_f64();
-    let started = session.execute(START, &[&id, &job.name, &actor, &longest]).await?;
+    let started = session.execute(START, &[&id, &job.name, &actor, &longest, &ping.id, &ping.effect]).await?;
     if started == 1 { Ok(()) } else { Err(JobError::NotAlone) }
 }
 
 /// The row's end, and the alerts that come or go with it, in one transaction.
-async fn finish(database: &Database, job: &Job, id: Uuid, worked: Result<&Value, &str>) -> Result<(), JobError> {
-    let mut session = database.session().await?;
+async fn finish(records: Records<'_>, job: &Job, id: Uuid, worked: Result<&Value, &str>) -> Result<(), JobError> {
     let unrecorded = |error: DbError| JobError::Unrecorded(error.to_string());
+    let ping = ping::Row::of(records.ping, job, id, worked.map_or_else(Moment::Failure, |_| Moment::Success));
+    let ping = ping.map_err(unrecorded)?;
+    let mut session = records.database.session().await.map_err(unrecorded)?;
     session.begin().await.map_err(unrecorded)?;
-    let finished = session.execute(FINISH, &[&id, &job.name, &worked.ok(), &worked.err()]).await;
+    let finished =
+        session.execute(FINISH, &[&id, &job.name, &worked.ok(), &worked.err(), &ping.id, &ping.effect]).await;
     if finished.map_err(unrecorded)? == 0 {
         return Err(JobError::Unrecorded("it was given up as stuck".into()));
     }
     match worked {
         Ok(_) => resolve(&mut session, job.name).await,
         Err(error) => {
-            let message = format!("the job {} failed: {error}", job.name);
+            let error = first_line(error);
+            let message = format!("the job {} failed: {error} (docs/runbook.md, \"A job failed\")", job.name);
             alerts::raise(&mut session, job.severity, &format!("job_failed:{}", job.name), &message).await
         }
     }
     .map_err(unrecorded)?;
     session.commit().await.map_err(unrecorded)
+}
+
+/// What fits into an alert.
+pub(super) fn first_line(error: &str) -> String {
+    error.trim_start().lines().next().unwrap_or_default().chars().take(LONGEST_LINE).collect()
 }
 
 async fn resolve(session: &mut Session<'_>, job: &str) -> Result<(), DbError> {

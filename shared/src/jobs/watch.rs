@@ -5,13 +5,21 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::{Job, find};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::{Job, find, ping};
 use crate::{
-    alerts, clock,
+    alerts::{self, Severity},
+    clock,
     db::{DbError, Session},
 };
 
 const WATCH: &str = include_str!("sql/watch.sql");
+const CLOSE: &str = "
+    UPDATE job_runs
+       SET outcome = 'stuck', finished_at = now(), error = 'it began, and never said how it ended'
+     WHERE id = $1 AND finished_at IS NULL";
 const TICKED: &str = include_str!("sql/ticked.sql");
 
 /// What a look at the jobs found.
@@ -23,39 +31,31 @@ pub struct Watched {
     pub late: usize,
 }
 
-/// Looks at every job in `jobs` ([`ALL`](super::ALL), but for tests), and raises or resolves the alerts about them.
+/// Looks at every job in `jobs` ([`ALL`](super::ALL), but for tests), and raises or resolves the alerts about them. One round
+/// trip when there is nothing to say.
 pub async fn watch(session: &mut Session<'_>, jobs: &[Job], now: Timestamp) -> Result<Watched, DbError> {
     let names: Vec<&str> = jobs.iter().map(|job| job.name).collect();
     let seconds = |of: fn(&Job) -> Duration| jobs.iter().map(|job| of(job).as_secs_f64()).collect::<Vec<_>>();
     let (periods, graces) = (seconds(|job| job.period), seconds(|job| job.grace));
-    session.begin().await?;
+    let found = session.query(WATCH, &[&names, &periods, &graces]).await?;
     let mut watched = Watched::default();
-    for row in session.query(WATCH, &[&names, &periods, &graces]).await? {
-        let (state, name): (&str, &str) = (row.try_get("state")?, row.try_get("job")?);
-        let (since, never): (Timestamp, bool) = (row.try_get("since")?, row.try_get("never")?);
-        let severity = jobs.iter().find(|job| job.name == name).or_else(|| find(name)).map(|job| job.severity);
-        let severity = severity.unwrap_or(alerts::Severity::Warning);
-        match state {
-            "stuck" => {
-                watched.stuck += 1;
-                let message = format!(
-                    "the job {name} began at {since:.0} and never said how it ended: its function was killed, ran out of \
-                     time or memory, or lost the database"
-                );
-                alerts::raise(session, severity, &format!("job_stuck:{name}"), &message).await?;
-            }
+    if found.is_empty() {
+        return Ok(watched);
+    }
+    session.begin().await?;
+    for row in &found {
+        let finding = Finding::read(row)?;
+        let known = jobs.iter().find(|job| job.name == finding.job).or_else(|| find(finding.job));
+        let severity = known.map_or(Severity::Warning, |job| job.severity);
+        match finding.state {
+            "stuck" => watched.stuck += usize::from(finding.close(session, severity).await?),
             "late" => {
                 watched.late += 1;
-                let ago = words(now.duration_since(since));
-                let message = if never {
-                    format!("the job {name} has not succeeded once in {ago}")
-                } else {
-                    format!("the job {name} last succeeded {ago} ago, at {since:.0}")
-                };
-                alerts::raise(session, severity, &format!("job_late:{name}"), &message).await?;
+                let message = finding.late(now);
+                alerts::raise(session, severity, &format!("job_late:{}", finding.job), &message).await?;
             }
             _ => {
-                alerts::resolve(session, &format!("job_late:{name}")).await?;
+                alerts::resolve(session, &format!("job_late:{}", finding.job)).await?;
             }
         }
     }
@@ -63,10 +63,68 @@ pub async fn watch(session: &mut Session<'_>, jobs: &[Job], now: Timestamp) -> R
     Ok(watched)
 }
 
-/// Puts a tick that went well on record. It took so long, and did that.
-pub async fn ticked(session: &mut Session<'_>, took: Duration, result: &impl Serialize) -> Result<(), DbError> {
-    let value = serde_json::to_value(result).map_err(|_| DbError::Unexpected("a tick's result is not JSON"))?;
-    session.execute(TICKED, &[&clock::new_id(), &"tick", &took.as_secs_f64(), &value]).await.map(drop)
+/// Something to say about a job.
+struct Finding<'r> {
+    state: &'r str,
+    /// The run that is stuck.
+    run: Option<Uuid>,
+    job: &'r str,
+    since: Timestamp,
+    /// There was no success since it is watched.
+    never: bool,
+}
+
+impl<'r> Finding<'r> {
+    fn read(row: &'r Row) -> Result<Self, DbError> {
+        Ok(Self {
+            state: row.try_get("state")?,
+            run: row.try_get("run")?,
+            job: row.try_get("job")?,
+            since: row.try_get("since")?,
+            never: row.try_get("never")?,
+        })
+    }
+
+    /// `false` when someone else has closed it, or it ended after all.
+    async fn close(&self, session: &mut Session<'_>, severity: Severity) -> Result<bool, DbError> {
+        if session.execute(CLOSE, &[&self.run]).await? == 0 {
+            return Ok(false);
+        }
+        let Self { job, since, .. } = self;
+        let message = format!(
+            "the job {job} began at {since:.0} and never said how it ended: its function was killed, ran out of time or \
+             memory, or lost the database (docs/runbook.md, \"A job is stuck\")"
+        );
+        alerts::raise(session, severity, &format!("job_stuck:{job}"), &message).await?;
+        Ok(true)
+    }
+
+    fn late(&self, now: Timestamp) -> String {
+        let Self { job, since, .. } = self;
+        let ago = words(now.duration_since(*since));
+        let what = if self.never {
+            format!("has not succeeded once in {ago}")
+        } else {
+            format!("last succeeded {ago} ago, at {since:.0}")
+        };
+        format!("the job {job} {what} (docs/runbook.md, \"A job is late\")")
+    }
+}
+
+/// Puts a tick that went well on record. `did` is what it did, when it did something: ticks are many, and one that did nothing
+/// leaves no row of its own. `ping` is as in [`Records`](super::Records); a tick sends one at most every five minutes.
+pub async fn ticked(
+    session: &mut Session<'_>,
+    took: Duration,
+    did: Option<&impl Serialize>,
+    ping: Option<&str>,
+) -> Result<(), DbError> {
+    const TICK: &str = "tick";
+    let ping = ping::Row::of_tick(ping, TICK)?;
+    let value = did.map(serde_json::to_value).transpose();
+    let value = value.map_err(|_| DbError::Unexpected("a tick's result is not JSON"))?;
+    let seconds = took.as_secs_f64();
+    session.execute(TICKED, &[&clock::new_id(), &TICK, &seconds, &value, &ping.id, &ping.effect]).await.map(drop)
 }
 
 /// `26 hours`, `3 days`: the largest unit of which there are two.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
+use uuid::Uuid;
 
 use crate::alerts::Severity;
 
@@ -20,6 +21,7 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(30);
 pub enum Effect {
     Http(HttpRequest),
     Notify(Notification),
+    Ping(Ping),
 }
 
 /// An effect that could never be performed. Permanent: the handler's event goes to the dead letters.
@@ -77,6 +79,21 @@ pub struct Notification {
     pub items: Vec<Item>,
 }
 
+/// A run of a job, told of to a service that expects it. Best effort: one that does not arrive raises no alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ping {
+    /// The name of the secret with the base URL. The URL is never stored.
+    pub secret: String,
+    /// What is added to it: `backup`, `backup/start`, `backup/fail`.
+    pub path: String,
+    /// For the query: `?rid=`.
+    #[serde(default)]
+    pub run: Option<Uuid>,
+    /// One line.
+    #[serde(default)]
+    pub body: Option<String>,
+}
+
 /// One alert in a notification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
@@ -130,11 +147,13 @@ impl HttpRequest {
 }
 
 impl Effect {
-    /// The host, or the channel.
+    /// The host, the channel, or `ping`.
     pub fn destination(&self) -> String {
         match self {
             Self::Http(request) => request.url.host_str().unwrap_or_default().to_owned(),
             Self::Notify(notification) => notification.channel.clone(),
+            // As in the statements that store them (shared/src/jobs/sql).
+            Self::Ping(_) => "ping".into(),
         }
     }
 
@@ -173,6 +192,12 @@ impl Effect {
 impl From<HttpRequest> for Effect {
     fn from(request: HttpRequest) -> Self {
         Self::Http(request)
+    }
+}
+
+impl From<Ping> for Effect {
+    fn from(ping: Ping) -> Self {
+        Self::Ping(ping)
     }
 }
 
@@ -224,5 +249,13 @@ mod tests {
             })
         );
         assert_eq!(effect.destination(), "example.com");
+        let ping = Ping { secret: "PING_URL".into(), path: "backup/start".into(), run: Some(Uuid::nil()), body: None };
+        assert_eq!(
+            serde_json::to_value(Effect::from(ping)).unwrap(),
+            json!({
+                "kind": "ping", "secret": "PING_URL", "path": "backup/start",
+                "run": "00000000-0000-0000-0000-000000000000", "body": null,
+            })
+        );
     }
 }

@@ -69,7 +69,7 @@ pub async fn relay(session: &mut Session<'_>, queue: &dyn Queue, limit: u16) -> 
     Ok(relayed)
 }
 
-/// Each with an alert, and what it carried waiting again, in a transaction of its own.
+/// Each with an alert (but for pings), and what it carried waiting again, in a transaction of its own.
 async fn give_up(session: &mut Session<'_>, limit: u16) -> Result<usize, DbError> {
     session.begin().await?;
     let rows = session.query(GIVE_UP, &[&i64::from(limit), &MOST_RELAYS]).await?;
@@ -87,7 +87,7 @@ async fn give_up(session: &mut Session<'_>, limit: u16) -> Result<usize, DbError
 struct Lost {
     id: Uuid,
     destination: String,
-    is_http: bool,
+    kind: String,
     error: String,
 }
 
@@ -96,20 +96,24 @@ impl Lost {
         Ok(Self {
             id: row.try_get("id")?,
             destination: row.try_get("destination")?,
-            is_http: row.try_get::<_, &str>("kind")? == "http",
+            kind: row.try_get("kind")?,
             error: row.try_get::<_, Option<String>>("last_error")?.unwrap_or_default(),
         })
     }
 
     async fn tell(&self, session: &mut Session<'_>) -> Result<(), DbError> {
-        let Self { id, destination, is_http, error } = self;
-        if !is_http {
-            session.execute(UNSENT, &[id]).await?;
-        }
-        let (severity, key) = if *is_http {
-            (Severity::Critical, format!("outbox_dead:{destination}"))
-        } else {
-            (Severity::Warning, format!("channel_dead:{destination}"))
+        let Self { id, destination, kind, error } = self;
+        let (severity, key) = match kind.as_str() {
+            // Whoever expects it says so by itself.
+            "ping" => {
+                tracing::warn!(outbox_id = %id, error, "a ping did not arrive");
+                return Ok(());
+            }
+            "http" => (Severity::Critical, format!("outbox_dead:{destination}")),
+            _ => {
+                session.execute(UNSENT, &[id]).await?;
+                (Severity::Warning, format!("channel_dead:{destination}"))
+            }
         };
         let message = format!("what was for {destination} could not be delivered ({id}): {error}");
         alerts::raise(session, severity, &key, &message).await

@@ -3,7 +3,8 @@
 //! The release binaries run as in Lambda, fed through the runtime API by a small server in this process. pgbench runs
 //! the same statements on the same server in the same minutes.
 //!
-//! `measure start duplicates throughput queue backlog batches backup` measures these parts; all of them unless some are named.
+//! `measure start duplicates throughput queue backlog batches cleanup backup` measures these parts; all of them unless some are
+//! named. A number among them is how many rows there are for cleanup, in place of 10,000,000.
 #![allow(
     clippy::unwrap_used,
     clippy::cast_precision_loss,
@@ -11,6 +12,7 @@
 )]
 
 mod backup;
+mod cleanup;
 mod drain;
 mod events;
 mod pgbench;
@@ -35,7 +37,8 @@ fn main() {
         return runtime.block_on(backup::take_one());
     }
     let world = runtime.block_on(World::new());
-    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let (numbers, wanted): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|word| word.parse::<u32>().is_ok());
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     if is_wanted("start") {
         println!("{}", start::report(&world));
@@ -62,6 +65,10 @@ fn main() {
     }
     if is_wanted("batches") {
         println!("{}", drain::batches(&runtime));
+    }
+    if is_wanted("cleanup") {
+        let rows = numbers.first().map_or(cleanup::ROWS, |number| number.parse().unwrap());
+        println!("{}", cleanup::report(&runtime, rows));
     }
     if is_wanted("backup") {
         println!("{}", runtime.block_on(backup::report()));

@@ -16,6 +16,8 @@ use tokio::time::Instant;
 
 use crate::events::World;
 
+const INVOCATION: Duration = Duration::from_secs(90);
+
 /// A function's process, and the way to it.
 pub struct Environment {
     process: Child,
@@ -40,6 +42,8 @@ struct State {
     handed_out: Option<Instant>,
     times: Vec<Duration>,
     expected: &'static str,
+    /// How long an invocation may take, when it is not the usual time.
+    invocation: Option<Duration>,
 }
 
 impl State {
@@ -116,6 +120,11 @@ impl Environment {
             state.sent.clear();
         }
         self.api.wait_for(|state| state.handed_out.is_none().then(|| std::mem::take(&mut state.times)))
+    }
+
+    /// From now on, invocations may take so long.
+    pub fn give(&self, invocation: Duration) {
+        self.api.state().invocation = Some(invocation);
     }
 
     /// The processor time that the process has used so far.
@@ -200,7 +209,8 @@ impl Api {
             state.handed_out = Some(sent_at);
             Some(event)
         });
-        let deadline = shared::clock::now().as_millisecond() + 90_000;
+        let invocation = self.state().invocation.unwrap_or(INVOCATION).as_millis();
+        let deadline = shared::clock::now().as_millisecond() + i64::try_from(invocation).unwrap();
         format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
              lambda-runtime-aws-request-id: 8476a536-e9f4-11e8-9739-2dfe598c3fcd\r\n\

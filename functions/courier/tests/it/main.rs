@@ -5,6 +5,7 @@ mod channels;
 mod deliveries;
 mod limits;
 mod network;
+mod pings;
 mod retries;
 mod secrets;
 mod server;

@@ -3,6 +3,8 @@
 --
 -- REASSIGN OWNED also takes the role's other databases, which a restore or a drill may be at work in: they are given back
 -- in the same transaction. Without a restored database nothing happens.
+--
+-- The backup's own run was under way when the snapshot was taken. Here it never ends, and would keep others from beginning.
 DO $$
 DECLARE
     restorer CONSTANT oid := 'solo_restorer'::regrole;
@@ -22,5 +24,10 @@ BEGIN
         EXECUTE format('ALTER DATABASE %I OWNER TO solo_restorer', other);
     END LOOP;
     EXECUTE format('ALTER DATABASE %I OWNER TO CURRENT_USER', current_database());
+    IF to_regclass('job_runs') IS NOT NULL THEN
+        UPDATE job_runs
+           SET outcome = 'failed', finished_at = now(), error = 'it was under way when the backup was made that this database is from'
+         WHERE finished_at IS NULL;
+    END IF;
     REVOKE solo_restorer FROM CURRENT_USER;
 END $$

@@ -9,5 +9,6 @@ mod jobs;
 mod outbox;
 mod races;
 mod replay;
+mod reviews;
 mod support;
 mod unlock;

@@ -146,3 +146,31 @@ async fn what_is_not_said_clearly_is_refused() {
         assert!(refused.contains(expected), "{refused}");
     }
 }
+
+/// Its payload is gone (functions/cleanup): named or not, there is nothing to run.
+#[tokio::test]
+async fn a_replay_of_a_cleared_payload_is_refused_in_words() {
+    let world = World::new().await;
+    let (cleared, resolved) = (world.completed("1").await, world.dead("2").await);
+    let (unhandled, whole) = (world.unhandled("3").await, world.completed("4").await);
+    world
+        .kept
+        .execute(&format!(
+            "UPDATE executions SET resolved_at = now() WHERE status = 'dead';
+             UPDATE executions SET payload = NULL WHERE id <> '{whole}'"
+        ))
+        .await;
+    let changes = world.change(Operation::Replay(replay(&[cleared, resolved, unhandled]))).await;
+    assert_eq!((changes.changed.len(), codes(&changes)), (0, vec!["cleared", "cleared", "cleared"]));
+    assert!(changes.skipped[0].why.starts_with("its payload is gone"), "{changes:?}");
+    assert_eq!(world.state(cleared).await, "completed 1 1");
+
+    let what = ReplayFilter { source: Some("stripe".into()), ..ReplayFilter::default() };
+    let all = Replay { completed: true, unhandled: true, ..replay_of(what) };
+    let changes = world.change(Operation::Replay(all)).await;
+    assert_eq!((changes.changed.len(), changes.changed[0].subject == whole.to_string()), (1, true));
+    assert_eq!((changes.others[0].code.as_str(), changes.others[0].count), ("cleared", 3), "{changes:?}");
+
+    let ops::Outcome::Execution(detail) = world.ask(Operation::ShowExecution { id: cleared }).await else { panic!() };
+    assert!(detail.payload.is_null() && detail.attempts.len() == 1);
+}

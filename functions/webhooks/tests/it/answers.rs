@@ -215,3 +215,19 @@ async fn every_answer_carries_the_correlation_id_and_the_security_headers() {
         assert!(answer.headers.contains_key(name), "{name}");
     }
 }
+
+/// A sender that repeats an event after a month: the key is kept longer than the payload.
+#[tokio::test]
+async fn a_duplicate_is_told_after_its_payload_was_cleared() {
+    let world = World::new().await;
+    let environment = world.environment().await;
+    let (webhook, event) = (invoice_paid(), first_party());
+    send(&environment, world.stripe(&webhook)).await.expect(200, "ok");
+    send(&environment, world.event("a-key", &event)).await.expect(200, "ok");
+    world.database.execute("UPDATE executions SET payload = NULL").await;
+    send(&environment, world.stripe(&webhook)).await.expect(200, "already_processed");
+    send(&environment, world.event("a-key", &event)).await.expect(200, "duplicate");
+    let mut other = event.clone();
+    other["data"]["amount_cents"] = json!(1);
+    send(&environment, world.event("a-key", &other)).await.expect(422, "idempotency_key_reused");
+}

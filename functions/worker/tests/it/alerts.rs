@@ -28,7 +28,7 @@ async fn messages(world: &World) -> Vec<(Uuid, Notification)> {
     let read = sent.iter().map(|message| decode(&message.body).unwrap());
     read.map(|outbound| match outbound.effect {
         Effect::Notify(notification) => (outbound.id, notification),
-        Effect::Http(request) => panic!("{request:?}"),
+        other => panic!("{other:?}"),
     })
     .collect()
 }

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod inbox;
+mod jobs;
 mod outbox;
 mod retries;
 mod support;

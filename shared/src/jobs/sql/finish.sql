@@ -1,6 +1,6 @@
 -- Ends a run, and remembers a success. No row when it was given up as stuck.
 --
--- $1 id  $2 job  $3 what it did; null when it failed  $4 why it failed
+-- $1 id  $2 job  $3 what it did; null when it failed  $4 why it failed  $5 and $6 the ping, null when there is none
 WITH finished AS (
     UPDATE job_runs
        SET finished_at = now(),
@@ -8,9 +8,13 @@ WITH finished AS (
            result = $3,
            error = left($4, 4000)
      WHERE id = $1 AND finished_at IS NULL
-    RETURNING job, outcome
+    RETURNING id, outcome
 ),
 remembered AS (
     UPDATE jobs SET last_success_at = now() FROM finished f WHERE name = $2 AND f.outcome = 'succeeded'
+),
+pinged AS (
+    INSERT INTO outbox (id, idempotency_key, effect, destination, correlation_id)
+    SELECT $5, $5::uuid::text, $6, 'ping', id::text FROM finished WHERE $6::jsonb IS NOT NULL
 )
 SELECT outcome FROM finished

@@ -1,5 +1,5 @@
--- Remembers which jobs there are, closes the runs that will never end, and returns what is wrong: `stuck` (once for each such
--- run), `late` (as long as it is), and `on_time` where an alert still says that it is late.
+-- Remembers which jobs there are, and returns what is wrong or has changed: `stuck` (a run that will never end), `late` (a job
+-- without a success for too long), and `on_time` where an alert still says that it is late. Nothing, as a rule.
 --
 -- $1 jobs  $2 their periods and  $3 their graces, in seconds
 WITH wanted AS (
@@ -14,22 +14,18 @@ known AS (
      WHERE k.name IS NULL OR (k.period, k.grace) IS DISTINCT FROM (w.period, w.grace)
         ON CONFLICT (name) DO UPDATE SET period = excluded.period, grace = excluded.grace
 ),
-stuck AS (
-    UPDATE job_runs
-       SET outcome = 'stuck', finished_at = now(), error = 'it began, and never said how it ended'
-     WHERE finished_at IS NULL AND stuck_at < now()
-    RETURNING job, started_at
-),
 late AS (
     SELECT j.name, COALESCE(j.last_success_at, j.watched_since) AS since, j.last_success_at IS NULL AS never
       FROM jobs j JOIN wanted w USING (name)
      WHERE COALESCE(j.last_success_at, j.watched_since) + w.period + w.grace < now()
 )
-SELECT 'stuck' AS state, job, started_at AS since, false AS never FROM stuck
+SELECT 'stuck' AS state, id AS run, job, started_at AS since, false AS never
+  FROM job_runs
+ WHERE finished_at IS NULL AND stuck_at < now()
 UNION ALL
-SELECT 'late', name, since, never FROM late
+SELECT 'late', NULL, name, since, never FROM late
 UNION ALL
-SELECT 'on_time', substr(a.key, 10), a.raised_at, false
+SELECT 'on_time', NULL, substr(a.key, 10), a.raised_at, false
   FROM alerts a
  WHERE a.resolved_at IS NULL AND a.key LIKE 'job\_late:%'
    AND NOT EXISTS (SELECT FROM late l WHERE l.name = substr(a.key, 10))

@@ -1,0 +1,291 @@
+//! Restoring: into a server that this machine reaches, or, in the cloud, through the function that does drills.
+
+use std::{
+    io::{BufRead as _, IsTerminal as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, bail};
+use backup::{
+    manifest::Manifest,
+    restore::{self, RestoreError, Restored, Scratch, Source, Step},
+    store::Store,
+};
+use migrate::{Passwords, migrate};
+use secrecy::SecretString;
+use serde_json::{Map, json};
+use shared::{
+    config::Env,
+    db::{Credentials, DatabaseUrl, connect_for_maintenance},
+};
+use tokio::sync::watch;
+
+use super::{StageArguments, Which, fetch, jobs, progress::Bar, source};
+use crate::{
+    stage::{Cloud, Stage, value},
+    ui,
+};
+
+#[derive(clap::Args)]
+pub struct Restore {
+    #[command(flatten)]
+    which: Which,
+    /// Restore into a new database of this name. Needed when the other one has anything in it.
+    #[arg(long, value_name = "NAME")]
+    into_new: Option<String>,
+    /// Restore into this server, `postgres://user@host/database`, instead of the stage's. The password: `PGPASSWORD`.
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+    /// The archive, as `solo backup fetch` got it.
+    #[arg(long)]
+    file: Option<PathBuf>,
+    /// How many tables at a time.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: u16,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    stage: StageArguments,
+}
+
+/// Where it goes.
+struct Target {
+    /// With the login of who restores.
+    url: DatabaseUrl,
+    into: Into,
+    /// The server's master user, when the database goes into service right away.
+    service: Option<DatabaseUrl>,
+}
+
+enum Into {
+    /// It is there, and has to be empty.
+    Existing,
+    /// It is made, and dropped when the restore fails. This leads to its server.
+    New { maintenance: DatabaseUrl },
+}
+
+pub async fn restore(arguments: Restore) -> anyhow::Result<ExitCode> {
+    let stage = Stage::open(arguments.stage.stage).await?;
+    let store = source::store(&stage).await?;
+    let manifest = store.find(arguments.which.id()).await?;
+    let target = match (&arguments.to, &stage) {
+        (Some(url), _) => elsewhere(url, arguments.into_new.as_deref())?,
+        (None, Stage::Dev(_)) => local(&stage, arguments.into_new.as_deref()).await?,
+        (None, Stage::Cloud(cloud)) => return in_cloud(&stage, cloud, &manifest, &arguments).await,
+    };
+    look(&target).await?;
+    announce(&manifest, &target.url.to_string(), &target);
+    agree(arguments.yes)?;
+    let restored = carry_out(&arguments, &store, &manifest, &target).await?;
+    report(&manifest, &target, &restored)?;
+    if let Some(master) = &target.service {
+        migrate(master.clone(), Credentials::Url, &Passwords::default())
+            .await
+            .context("it is restored, but not in service")?;
+        println!("It belongs to solo_owner now, as before: the functions use it.");
+    } else {
+        println!(
+            "It belongs to {}. A deployment that names it puts it into service (docs/backups.md).",
+            user(&target.url)
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `--to`.
+fn elsewhere(text: &str, into_new: Option<&str>) -> anyhow::Result<Target> {
+    let mut url = DatabaseUrl::parse(text).map_err(|fault| anyhow::anyhow!("--to {fault}"))?;
+    if url.password.is_none() {
+        url.password = Env::of_process().optional("PGPASSWORD").map(SecretString::from);
+    }
+    Ok(match into_new {
+        Some(name) => {
+            Target { into: Into::New { maintenance: url.clone() }, url: url.with_database(name), service: None }
+        }
+        None => Target { url, into: Into::Existing, service: None },
+    })
+}
+
+/// The dev server. Its own database goes into service again.
+async fn local(stage: &Stage, into_new: Option<&str>) -> anyhow::Result<Target> {
+    let Stage::Dev(dev) = stage else { bail!("this is not the local stack") };
+    let url = |name| anyhow::Ok(DatabaseUrl::parse(value(dev.values(), name)?)?);
+    let (master, restorer) = (url("DATABASE_URL")?, url("RESTORER_DATABASE_URL")?);
+    let maintenance = restorer.with_database("postgres");
+    if let Some(name) = into_new {
+        return Ok(Target { url: restorer.with_database(name), into: Into::New { maintenance }, service: None });
+    }
+    let client = connect_for_maintenance(master.with_database("postgres"), Credentials::Url).await?;
+    let there = client.query_opt("SELECT FROM pg_database WHERE datname = $1", &[&master.database]).await?;
+    let into = match there {
+        None => Into::New { maintenance },
+        Some(_) => Into::Existing,
+    };
+    // Who restores into a database has to own it; going into service gives it back.
+    let url = match into {
+        Into::New { .. } => restorer,
+        Into::Existing => master.clone(),
+    };
+    Ok(Target { url, into, service: Some(master) })
+}
+
+/// What would keep it from working, before anything is asked or made.
+async fn look(target: &Target) -> anyhow::Result<()> {
+    match &target.into {
+        Into::New { maintenance } => restore::check_name(maintenance, &target.url.database).await.map(drop)?,
+        Into::Existing => {
+            let client = connect_for_maintenance(target.url.clone(), Credentials::Url).await;
+            let client = client.with_context(|| {
+                format!("there is no way into {}; --into-new NAME makes a database on that server", target.url)
+            })?;
+            match restore::check_empty(&client, &target.url.database).await {
+                Err(error @ RestoreError::NotEmpty { .. }) => {
+                    return Err(error).context("nothing was changed; --into-new NAME restores beside it");
+                }
+                other => other?,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn announce(manifest: &Manifest, place: &str, target: &Target) {
+    let rows: u64 = manifest.inventory.tables.values().map(|table| table.rows).sum();
+    ui::heading("Restore");
+    println!(
+        "  what    {}, {} rows of {} tables, {}",
+        manifest.id,
+        rows,
+        manifest.inventory.tables.len(),
+        source::size(manifest.archive.plain_bytes)
+    );
+    match target.into {
+        Into::New { .. } => println!("  where   {place}, a new database; dropped again when this fails"),
+        Into::Existing => println!("  where   {place}, which is there, and empty"),
+    }
+    println!("  then    ANALYZE, and every table is compared with the manifest\n");
+}
+
+fn agree(yes: bool) -> anyhow::Result<()> {
+    if yes {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        bail!("nobody can be asked here; say --yes if that is meant. Nothing was changed");
+    }
+    anstream::eprint!("Go on? [y/N] ");
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    if matches!(answer.trim(), "y" | "yes") { Ok(()) } else { bail!("nothing was changed") }
+}
+
+/// The archive is proven to be whole before the database is touched.
+async fn carry_out(
+    arguments: &Restore,
+    store: &Store,
+    manifest: &Manifest,
+    target: &Target,
+) -> anyhow::Result<Restored> {
+    let programs = source::programs().await?;
+    let fetched = match &arguments.file {
+        Some(file) => {
+            fetch::check(file, manifest)?;
+            None
+        }
+        None => Some(fetch::unpack(store, manifest, &std::env::temp_dir()).await?),
+    };
+    let path = fetched.as_ref().map(tempfile::NamedTempFile::path).or(arguments.file.as_deref());
+    let path = path.context("there is no archive")?;
+    let scratch = match &target.into {
+        Into::New { maintenance } => Some(Scratch::create(maintenance, &target.url.database).await?),
+        Into::Existing => None,
+    };
+    let (step, mut steps) = watch::channel(Step::default());
+    let bar = Bar::new()?;
+    let showing = async {
+        while steps.changed().await.is_ok() {
+            let Step { phase, bytes, expected_bytes } = *steps.borrow_and_update();
+            bar.at(phase, bytes, expected_bytes);
+        }
+        std::future::pending::<()>().await;
+    };
+    let source = Source::File { path, jobs: arguments.jobs };
+    let restored = tokio::select! {
+        restored = restore::restore(&programs, manifest, source, &target.url, &step) => restored.map_err(anyhow::Error::from),
+        () = showing => bail!("the progress ended"),
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted?;
+            Err(anyhow::anyhow!("it was interrupted"))
+        }
+    };
+    bar.end();
+    match (restored, scratch) {
+        (Ok(restored), _) => Ok(restored),
+        (Err(error), Some(scratch)) => {
+            scratch.drop_it().await.context("the new database could not be dropped")?;
+            Err(error.context("nothing was restored, and the new database was dropped"))
+        }
+        (Err(error), None) => Err(error.context(format!(
+            "the database {} may have a part of the backup in it: drop it and make it again, or restore with --into-new",
+            target.url.database
+        ))),
+    }
+}
+
+/// A database that is complete and differs is for a person to look at: it is kept.
+fn report(manifest: &Manifest, target: &Target, restored: &Restored) -> anyhow::Result<()> {
+    let Restored { tables, rows, restore_seconds, compare_seconds, left_out, comparison } = restored;
+    jobs::tell(&json!({"left_out": left_out, "notes": comparison.notes}));
+    if comparison.differences.is_empty() {
+        println!(
+            "Restored {} into {}: {rows} rows of {tables} tables are equal to the manifest ({restore_seconds:.1} s, compared in \
+             {compare_seconds:.1} s).",
+            manifest.id, target.url.database
+        );
+        return Ok(());
+    }
+    for difference in &comparison.differences {
+        println!("  differs: {}", ui::plain(difference));
+    }
+    bail!(
+        "{} was restored into {}, and is not equal to its manifest in {} places. The database is kept, for you to look at; do not \
+         put it into service, and try the backup before it",
+        manifest.id,
+        target.url.database,
+        comparison.differences.len()
+    )
+}
+
+/// Nobody here reaches that server: the function does it, and leaves the database there.
+async fn in_cloud(stage: &Stage, cloud: &Cloud, manifest: &Manifest, arguments: &Restore) -> anyhow::Result<ExitCode> {
+    let Some(name) = arguments.into_new.as_deref() else {
+        bail!("in the cloud a backup is restored into a new database: say --into-new NAME, for example solo_restored");
+    };
+    if !restore::is_name(name) {
+        return Err(RestoreError::BadName(name.to_owned()).into());
+    }
+    let rows: u64 = manifest.inventory.tables.values().map(|table| table.rows).sum();
+    ui::heading("Restore");
+    println!("  what    {}, {rows} rows of {} tables", manifest.id, manifest.inventory.tables.len());
+    println!("  where   the server of {}, a new database {name}; dropped again when this fails", cloud.name.as_str());
+    println!("  then    every table is compared with the manifest. The database in service is not touched\n");
+    agree(arguments.yes)?;
+    let mut event = Map::new();
+    event.insert("backup".into(), json!(manifest.id));
+    event.insert("keep_as".into(), json!(name));
+    let result = jobs::finish(stage, "drill", event).await?;
+    println!("Restored {} into {name}: {} rows of {} tables are equal.", manifest.id, result["rows"], result["tables"]);
+    jobs::tell(&result);
+    println!(
+        "To put it into service: set DatabaseName={name} among the parameter_overrides of {stage} in samconfig.toml, then \
+         `solo deploy --target {stage}`. The other database stays as it is.",
+        stage = cloud.name.as_str()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn user(url: &DatabaseUrl) -> &str {
+    url.user.as_deref().unwrap_or("whoever restored it")
+}

@@ -1,0 +1,90 @@
+//! How much one batch takes, and how long nothing happens after it.
+//!
+//! A commit waits for everything in the write-ahead log before it, so what a webhook feels is how much one batch writes. The size
+//! of the next batch follows from how long the last one took.
+
+use std::time::Duration;
+
+/// How long a batch should take.
+const AIM: Duration = Duration::from_millis(25);
+/// Nothing happens after a batch for so many times as long as it took: a third of the time is cleanup's at most.
+const PAUSES: u32 = 2;
+/// At least so long.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+const SMALLEST: u32 = 100;
+/// As in migration 0012.
+const LARGEST: u32 = 10_000;
+const FIRST: u32 = 500;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    size: u32,
+}
+
+impl Pace {
+    pub fn new() -> Self {
+        Self { size: FIRST }
+    }
+
+    /// How many rows the next batch takes.
+    pub fn size(self) -> i32 {
+        i32::try_from(self.size).unwrap_or(i32::MAX)
+    }
+
+    /// Learns from a batch that took so long, and says how long to wait. Half the size or double the size is as far as it goes at once.
+    pub fn after(&mut self, took: Duration) -> Duration {
+        let fitting = f64::from(self.size) * AIM.as_secs_f64() / took.as_secs_f64().max(1e-6);
+        let fitting = fitting.clamp(f64::from(self.size / 2), f64::from(self.size * 2));
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 50 and 20,000")]
+        let fitting = fitting as u32;
+        self.size = fitting.clamp(SMALLEST, LARGEST);
+        (took * PAUSES).max(SHORTEST_PAUSE)
+    }
+
+    /// The smallest size, after a batch that failed. `false` when that was its size already.
+    pub fn back_off(&mut self) -> bool {
+        let was = std::mem::replace(&mut self.size, SMALLEST);
+        was > SMALLEST
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server that does so many rows in a millisecond: the sizes of 20 batches.
+    fn sizes(rows_in_a_millisecond: f64) -> Vec<i32> {
+        let mut pace = Pace::new();
+        let step = |_| {
+            let size = pace.size();
+            pace.after(Duration::from_secs_f64(f64::from(size) / rows_in_a_millisecond / 1_000.0));
+            size
+        };
+        (0..20).map(step).collect()
+    }
+
+    #[test]
+    fn the_size_comes_to_fit_the_server_and_stays_in_its_bounds() {
+        assert_eq!(sizes(50.0).last(), Some(&1_250));
+        assert_eq!(sizes(8.0).last(), Some(&200));
+        assert_eq!(sizes(0.1).last(), Some(&100));
+        assert_eq!(sizes(1e9).last(), Some(&10_000));
+        assert!(sizes(0.0001).iter().chain(&sizes(1e9)).all(|size| (100..=10_000).contains(size)));
+        assert_eq!(sizes(1e9)[..3], [500, 1_000, 2_000], "one fast batch does not make the next one huge");
+    }
+
+    #[test]
+    fn others_have_two_thirds_of_the_time() {
+        let mut pace = Pace::new();
+        assert_eq!(pace.after(Duration::from_millis(80)), Duration::from_millis(160));
+        assert_eq!(pace.after(Duration::from_micros(10)), SHORTEST_PAUSE);
+    }
+
+    #[test]
+    fn a_failure_is_answered_with_the_smallest_size_once() {
+        let mut pace = Pace::new();
+        assert!(pace.back_off());
+        assert_eq!(pace.size(), 100);
+        assert!(!pace.back_off());
+    }
+}
