@@ -61,7 +61,7 @@ impl Template {
             let value = &function.properties["ReservedConcurrentExecutions"];
             let number = value.as_i64().or_else(|| value["Fn::If"][1].as_i64());
             let number = if value.is_null() { Some(0) } else { number };
-            let number = number.and_then(|number| number.try_into().ok());
+            let number = number.and_then(|number| i32::try_from(number).ok());
             number.with_context(|| format!("the ReservedConcurrentExecutions of {} is no number", function.id))
         };
         self.functions().into_iter().map(of).sum()
