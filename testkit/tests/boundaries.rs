@@ -8,7 +8,7 @@ fn allowed(krate: &str) -> &'static [&'static str] {
         "shared" => &[],
         "app" | "testkit" => &["shared"],
         "solo" => &["app", "backup", "health", "migrate", "ops", "shared", "webhooks"],
-        "bench" => &["shared", "testkit"],
+        "bench" => &["backup", "shared", "testkit"],
         _function => &["app", "shared"],
     }
 }

@@ -185,6 +185,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn those_of_the_package_run_or_it_is_said_how_to_get_them_in() {
+        match Programs::find(None).await {
+            Ok(programs) => assert!(programs.version().major >= 18, "{}", programs.version()),
+            Err(error) => {
+                assert!(EMBEDDED.is_empty(), "{error}");
+                assert!(error.to_string().contains("make programs"), "{error}");
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn a_newer_server_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         for name in ["pg_dump", "pg_restore"] {
