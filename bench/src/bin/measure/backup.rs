@@ -38,7 +38,7 @@ use shared::{
 use testkit::{TestDatabase, variable};
 use tokio::time::Instant;
 
-use crate::median;
+use crate::{median, restore};
 
 /// Where the process that takes one backup finds its database.
 const CHILD: &str = "SOLO_BENCH_BACKUP_OF";
@@ -117,8 +117,10 @@ pub async fn report() -> String {
     let second =
         if zstd { words(&ratios(&ours, &piped)) } else { "not measured: there is no zstd program here".into() };
     let (ours, own) = (median(&ours), median(&own));
+    shell(&url, &file, r#"exec "$PG_DUMP" -Fc -Z0 -f "$FILE""#);
+    let restored = restore::report(&database, &file).await;
     format!(
-        "backup of {size} MB, medians of {ROUNDS} rounds in turn: ours {ours:.1} s, {:.0} MB stored, peak memory {peak:.0} MiB; pg_dump -Fc \
+        "{restored}\nbackup of {size} MB, medians of {ROUNDS} rounds in turn: ours {ours:.1} s, {:.0} MB stored, peak memory {peak:.0} MiB; pg_dump -Fc \
          {own:.1} s, {:.0} MB: ours is {first} times as fast, with an archive of {:.2} times its size; pg_dump -Fc -Z0 | zstd -3 -T2 \
          {:.1} s, {:.0} MB: ours takes {second} of its time",
         stored / 1e6,
@@ -129,7 +131,7 @@ pub async fn report() -> String {
     )
 }
 
-fn words(ratios: &[f64]) -> String {
+pub fn words(ratios: &[f64]) -> String {
     let (least, most) =
         (ratios.iter().copied().fold(f64::INFINITY, f64::min), ratios.iter().copied().fold(0.0, f64::max));
     format!("{:.2} ({least:.2} to {most:.2})", median(ratios))
@@ -171,10 +173,7 @@ fn shell(url: &DatabaseUrl, file: &std::path::Path, script: &str) -> f64 {
         .args(["-c", script])
         .env("PG_DUMP", PathBuf::from(variable("PG_PROGRAMS")).join("pg_dump"))
         .env("FILE", file)
-        .env("PGHOST", &url.host)
-        .env("PGPORT", url.port.to_string())
-        .env("PGUSER", url.user.as_deref().unwrap())
-        .env("PGPASSWORD", url.password.as_ref().unwrap().expose_secret())
+        .envs(restore::login(url))
         .env("PGDATABASE", &url.database)
         .status()
         .unwrap();

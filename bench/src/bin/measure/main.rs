@@ -16,6 +16,7 @@ mod cleanup;
 mod drain;
 mod events;
 mod pgbench;
+mod restore;
 mod runtime_api;
 mod start;
 
