@@ -44,7 +44,7 @@ pub struct Prune {
 pub async fn run(Run { stage }: Run) -> anyhow::Result<ExitCode> {
     let stage = Stage::open(stage.stage).await?;
     let result = finish(&stage, "backup", Map::new()).await?;
-    let (id, seconds) = (text(&result, "backup"), &result["seconds"]);
+    let (id, seconds) = (text(&result, "backup"), seconds(&result, "seconds"));
     let (stored, plain) = (number(&result, "bytes"), number(&result, "plain_bytes"));
     println!(
         "Backed up {} rows of {} tables in {seconds} s: {id}, {} ({} before compression).",
@@ -66,8 +66,8 @@ pub async fn drill(Drill { which, stage }: Drill) -> anyhow::Result<ExitCode> {
         text(&result, "backup"),
         result["rows"],
         result["tables"],
-        result["restore_seconds"],
-        result["seconds"]
+        seconds(&result, "restore_seconds"),
+        seconds(&result, "seconds")
     );
     tell(&result);
     Ok(ExitCode::SUCCESS)
@@ -151,6 +151,10 @@ pub async fn finish(stage: &Stage, job: &str, arguments: Map<String, Value>) -> 
 
 fn number(value: &Value, name: &str) -> u64 {
     value[name].as_u64().unwrap_or_default()
+}
+
+fn seconds(value: &Value, name: &str) -> String {
+    format!("{:.1}", value[name].as_f64().unwrap_or_default())
 }
 
 fn text(value: &Value, name: &str) -> String {

@@ -135,7 +135,7 @@ pub async fn show(Show { which, json, stage }: Show) -> anyhow::Result<ExitCode>
         ),
         ("took", format!("{} s", seconds(&manifest))),
         ("server", manifest.server_version.clone()),
-        ("made by", format!("{} ({})", manifest.made_by, manifest.pg_dump_version)),
+        ("made by", manifest.made_by.clone()),
         ("schema", manifest.schema_version.map_or_else(|| "-".into(), |version| version.to_string())),
         ("release", manifest.release.clone().unwrap_or_else(|| "-".into())),
         ("archive", format!("s3://{}/{}", store.bucket(), archive.key)),

@@ -41,7 +41,7 @@ enum Command {
     Show(list::Show),
     /// Read a backup from its first byte to its last, and check it against its manifest.
     Verify(list::Verify),
-    /// Get a backup's archive for the stock pg_restore, verified.
+    /// Get the archive of a backup, verified, for the stock `pg_restore`.
     Fetch(fetch::Fetch),
     /// Restore a backup into an empty or a new database, and compare it with the manifest.
     Restore(restore::Restore),

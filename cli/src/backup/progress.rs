@@ -12,7 +12,7 @@ use crate::ui;
 const EVERY: Duration = Duration::from_secs(5);
 
 pub struct Bar {
-    bar: Option<ProgressBar>,
+    shown: Option<ProgressBar>,
     /// When the last plain line was.
     last: Mutex<Instant>,
     began: Instant,
@@ -28,12 +28,12 @@ impl Bar {
         } else {
             None
         };
-        Ok(Self { bar, last: Mutex::new(Instant::now()), began: Instant::now() })
+        Ok(Self { shown: bar, last: Mutex::new(Instant::now()), began: Instant::now() })
     }
 
     /// `total` may be a guess: the bar then waits at its end.
     pub fn at(&self, phase: &str, bytes: u64, total: u64) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = &self.shown {
             bar.set_length(total.max(bytes));
             bar.set_message(phase.to_owned());
             bar.set_position(bytes);
@@ -48,7 +48,7 @@ impl Bar {
 
     /// Takes the bar away.
     pub fn end(&self) {
-        self.bar.iter().for_each(ProgressBar::finish_and_clear);
+        self.shown.iter().for_each(ProgressBar::finish_and_clear);
     }
 }
 

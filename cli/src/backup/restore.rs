@@ -123,12 +123,7 @@ async fn local(stage: &Stage, into_new: Option<&str>) -> anyhow::Result<Target> 
         None => Into::New { maintenance },
         Some(_) => Into::Existing,
     };
-    // Who restores into a database has to own it; going into service gives it back.
-    let url = match into {
-        Into::New { .. } => restorer,
-        Into::Existing => master.clone(),
-    };
-    Ok(Target { url, into, service: Some(master) })
+    Ok(Target { url: restorer, into, service: Some(master) })
 }
 
 /// What would keep it from working, before anything is asked or made.
@@ -200,7 +195,10 @@ async fn carry_out(
     let path = path.context("there is no archive")?;
     let scratch = match &target.into {
         Into::New { maintenance } => Some(Scratch::create(maintenance, &target.url.database).await?),
-        Into::Existing => None,
+        Into::Existing => {
+            give_to_restorer(target).await?;
+            None
+        }
     };
     let (step, mut steps) = watch::channel(Step::default());
     let bar = Bar::new()?;
@@ -232,6 +230,14 @@ async fn carry_out(
             target.url.database
         ))),
     }
+}
+
+/// Who restores into a database has to own it; going into service gives it back.
+async fn give_to_restorer(target: &Target) -> anyhow::Result<()> {
+    let Some(master) = &target.service else { return Ok(()) };
+    let client = connect_for_maintenance(master.clone(), Credentials::Url).await?;
+    let give = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO solo_restorer', current_database()); END $$";
+    client.batch_execute(give).await.context("the database could not be given to solo_restorer")
 }
 
 /// A database that is complete and differs is for a person to look at: it is kept.

@@ -229,6 +229,7 @@ fn reason(complaint: &str, code: Option<i32>) -> String {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it is what map_err passes")]
 fn cannot_run(error: std::io::Error) -> RestoreError {
     RestoreError::Program(format!("it cannot be run: {error}"))
 }

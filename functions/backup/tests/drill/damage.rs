@@ -107,7 +107,7 @@ async fn what_is_not_what_it_says_is_refused() {
         assert!(said.contains("pg_restore") && said.contains("error:"), "{said}");
     }
     let (manifest, _) = support::pack(ID, b"PGDMP");
-    support::put(&world.backups, &manifest, &vec![7; manifest.archive.bytes as usize]).await;
+    support::put(&world.backups, &manifest, &vec![7; usize::try_from(manifest.archive.bytes).unwrap()]).await;
     world.both_say("cannot be unpacked").await;
     let (other, _) = support::pack("20261121T013000Z-1a2b3c4d", b"PGDMP");
     world.backups.put(&manifest_key(ID), serde_json::to_vec(&other).unwrap()).await;
