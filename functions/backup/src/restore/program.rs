@@ -229,6 +229,7 @@ fn reason(complaint: &str, code: Option<i32>) -> String {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 fn cannot_run(error: std::io::Error) -> RestoreError {
     RestoreError::Program(format!("it cannot be run: {error}"))
 }
