@@ -163,7 +163,8 @@ async fn a_restored_database_is_taken_into_service_and_the_restorers_others_stay
         ))
         .await;
     // The backup's own run, as its snapshot shows it.
-    let run = "INSERT INTO job_runs (id, job, stuck_at) VALUES (gen_random_uuid(), 'backup', now() + interval '15 minutes')";
+    let run =
+        "INSERT INTO job_runs (id, job, stuck_at) VALUES (gen_random_uuid(), 'backup', now() + interval '15 minutes')";
     restored.execute(run).await;
     let name = format!("master_{}", Uuid::new_v4().simple());
     restored
