@@ -29,6 +29,9 @@ Resources:
   Database: {Type: AWS::Serverless::Application, Properties: {Location: infra/database.yaml}}
 ";
 
+/// What puts pg_dump into place does.
+const PYTHON: &str = "#!/bin/sh\necho \"$@\" >> \"$SAM_ROOT/programs.log\"\n";
+
 /// What cargo-lambda does: the binaries, unless it is told to fail.
 const CARGO_LAMBDA: &str = "#!/bin/sh
 [ \"$2\" = --version ] && { echo cargo-lambda 1.9.2; exit; }
@@ -56,6 +59,7 @@ impl Deploy {
         write(root, "template.yaml", TEMPLATE, 0o644);
         write(root, ".gitignore", "target\n.venv*\n*.log\n*.pid\nsam\n", 0o644);
         write(root, ".venv/bin/cargo-lambda", CARGO_LAMBDA, 0o755);
+        write(root, ".venv/bin/python", PYTHON, 0o755);
         write(root, ".venv-infra/bin/python", "#!/bin/sh\necho 0.15.2\n", 0o755);
         let python = testkit::variable("SOLO_TEST_PYTHON");
         write(root, "sam", &format!("#!{python}\n{}", include_str!("sam.py")), 0o755);
@@ -124,6 +128,7 @@ async fn a_deployment_goes_through_its_phases_and_is_recorded() {
         assert!(text.contains(&format!("✓ {phase}")), "{phase} in {text}");
     }
     assert_eq!(deploy.sam(), ["package", "deploy"]);
+    assert_eq!(deploy.log("programs.log"), "infra/programs.py arm64\n");
     assert!(deploy.log("cargo.log").contains("build --release --arm64"));
     let asked = deploy.log("sam.log").lines().nth(1).unwrap().replace('\x1f', " ");
     let release = &deploy.release;

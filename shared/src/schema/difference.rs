@@ -78,7 +78,7 @@ impl Difference {
     }
 }
 
-/// `+ column payments.note: text`, `- index payments.x: ...`, `~ column payments.paid_at: now this; expected: that`.
+/// `+ column orders.note: text`, `- index orders.x: ...`, `~ column orders.paid_at: now this; expected: that`.
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Object { kind, name, .. } = self.object();

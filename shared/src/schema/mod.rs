@@ -40,7 +40,7 @@ pub struct Catalog {
     pub objects: BTreeMap<Object, String>,
 }
 
-/// An object's kind and name: `column`, `payments.currency`. Sorted so that what others belong to comes first.
+/// An object's kind and name: `column`, `orders.currency`. Sorted so that what others belong to comes first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Object {
     rank: usize,
