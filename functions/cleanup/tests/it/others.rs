@@ -60,10 +60,7 @@ async fn a_key_that_two_executions_share_outlives_the_payloads_of_both() {
     // Both events became as old as an event can be whose key is still there.
     let older = "finished_at = finished_at - interval '21 days'";
     world.kept.execute(&format!("UPDATE outbox SET created_at = created_at - interval '21 days', {older}")).await;
-    world
-        .kept
-        .execute(&format!("UPDATE executions SET received_at = received_at - interval '21 days', {older}"))
-        .await;
+    world.kept.execute(&format!("UPDATE executions SET received_at = received_at - interval '21 days', {older}")).await;
     let cleaned = world.clean().await;
     assert_eq!((cleaned.effects_deleted, world.left(second).await.as_str()), (1, "cleared"));
 }

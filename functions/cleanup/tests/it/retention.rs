@@ -95,7 +95,8 @@ async fn an_execution_with_an_effect_that_is_not_delivered_stays_with_its_payloa
             held.push((id, status));
         }
     }
-    let (cleared, gone) = (world.execution("completed", "40 days").await, world.execution("resolved", "100 days").await);
+    let (cleared, gone) =
+        (world.execution("completed", "40 days").await, world.execution("resolved", "100 days").await);
     effect(&world, "another", "delivered", "1 day", "", Some(cleared)).await;
     effect(&world, "another", "delivered", "1 day", "", Some(gone)).await;
     world.clean().await;

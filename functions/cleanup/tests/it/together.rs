@@ -140,7 +140,11 @@ async fn a_replay_that_comes_first_keeps_its_payload() {
     let started = Instant::now();
     let cleaned = world.clean().await;
     assert!(started.elapsed() < Duration::from_secs(2), "it waited");
-    assert_eq!((cleaned.payloads_cleared, cleaned.executions_deleted, cleaned.batches), (0, 0, 2), "it saw them as completed");
+    assert_eq!(
+        (cleaned.payloads_cleared, cleaned.executions_deleted, cleaned.batches),
+        (0, 0, 2),
+        "it saw them as completed"
+    );
     transaction.commit().await.unwrap();
     world.clean().await;
     assert_eq!((world.left(id).await.as_str(), world.left(old).await.as_str()), ("payload", "payload"));

@@ -118,7 +118,10 @@ async fn lost_pings_are_neither_sent_again_nor_in_the_way() {
     let changes = world.change(Operation::RetryEffects(retry(&ids))).await;
     assert_eq!((changes.changed.len(), codes(&changes)), (1, vec!["ping", "ping"]));
     assert_eq!(changes.changed[0].subject, ids[0].to_string());
-    world.kept.execute("UPDATE outbox SET status = 'dead', relay_at = NULL, finished_at = now(), last_error = 'x'").await;
+    world
+        .kept
+        .execute("UPDATE outbox SET status = 'dead', relay_at = NULL, finished_at = now(), last_error = 'x'")
+        .await;
     let all = RetryEffects { destination: Some("api.example.com".into()), ..retry(&[]) };
     assert_eq!(world.change(Operation::RetryEffects(all)).await.changed.len(), 1);
     assert_eq!(world.kept.count("SELECT count(*) FROM outbox WHERE status = 'dead'").await, 2);
