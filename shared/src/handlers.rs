@@ -100,8 +100,8 @@ impl<'a> Context<'a> {
     /// As [`Context::send`], under a key of your own (`receipt:in_123`; at most 255 bytes). `None`, and nothing is sent,
     /// when an effect with this key was stored before, by this event, by another, or by an earlier run of it.
     ///
-    /// The key is remembered until `retention.key_days` (90) after the effect was delivered, and as long as its execution can be
-    /// replayed.
+    /// The key is remembered until `retention.key_days` and `payload_days` (90 and 30) after the effect was delivered, and as long as
+    /// its execution can be replayed.
     pub async fn send_once(&mut self, key: &str, effect: impl Into<Effect>) -> Result<Option<Uuid>, HandlerError> {
         if key.is_empty() || key.len() > MAX_KEY || key.chars().any(char::is_control) {
             return Err(HandlerError::fail(format!("{key:?} is not an idempotency key: 1 to {MAX_KEY} bytes of text")));

@@ -12,7 +12,7 @@ const PAUSES: u32 = 2;
 /// At least so long.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const SMALLEST: u32 = 100;
-/// As in migration 0012.
+/// As in migration 0016.
 const LARGEST: u32 = 10_000;
 const FIRST: u32 = 500;
 

@@ -1,4 +1,4 @@
-//! What is cleaned, in which order, by which function of migration 0012.
+//! What is cleaned, in which order, by which function of migration 0016.
 
 use jiff::Timestamp;
 use shared::{
@@ -44,7 +44,6 @@ pub struct Batch {
 pub fn all(retention: &Retention) -> [Step; 6] {
     let Retention { payload_days, key_days, effect_days, alert_days, run_days, tick_days } = *retention;
     let one = |days: u16| Ages::One(i32::from(days));
-    let two = |days: u16, others: u16| Ages::Two(i32::from(days), i32::from(others));
     [
         Step {
             what: "silences",
@@ -61,7 +60,7 @@ pub fn all(retention: &Retention) -> [Step; 6] {
         Step {
             what: "job runs",
             sql: "SELECT * FROM remove_job_runs($1, $2, $3, $4, $5)",
-            ages: two(run_days, tick_days),
+            ages: Ages::Two(i32::from(run_days), i32::from(tick_days)),
             count: |cleaned| &mut cleaned.runs_deleted,
         },
         Step {
@@ -79,7 +78,8 @@ pub fn all(retention: &Retention) -> [Step; 6] {
         Step {
             what: "effects",
             sql: "SELECT * FROM remove_effects($1, $2, $3, $4, $5)",
-            ages: two(effect_days, key_days),
+            // An event that found the key may come as late as keys live, and be replayed for as long as payloads live.
+            ages: Ages::Two(i32::from(effect_days), i32::from(key_days) + i32::from(payload_days)),
             count: |cleaned| &mut cleaned.effects_deleted,
         },
     ]

@@ -15,13 +15,15 @@ use crate::{
     page::Paging,
 };
 
-/// The ids grow with time (UUID version 7), and have an index.
+/// The ids grow with time (UUID version 7), and have an index. Pings that were lost need nobody: they are only among the dead when
+/// they are asked for by their destination.
 const LIST: &str = "
     SELECT id, execution_id, effect ->> 'kind' AS kind, destination, status, created_at, relay_at, relays, attempts,
            finished_at, response_status, last_error
       FROM outbox
      WHERE ($1::text IS NULL OR status = $1)
        AND ($2::text IS NULL OR destination = $2)
+       AND ($1::text IS DISTINCT FROM 'dead' OR $2::text IS NOT NULL OR effect ->> 'kind' IS DISTINCT FROM 'ping')
        AND ($3::uuid IS NULL OR id < $3)
      ORDER BY id DESC
      LIMIT $4";
@@ -41,10 +43,18 @@ const SHOW: &str = "
      WHERE id = $1";
 
 const DEAD_FOR: &str = "
-    SELECT id FROM outbox WHERE status = 'dead' AND destination = $1 ORDER BY finished_at, id LIMIT $2";
+    SELECT id
+      FROM outbox
+     WHERE status = 'dead' AND destination = $1 AND effect ->> 'kind' IS DISTINCT FROM 'ping'
+     ORDER BY finished_at, id
+     LIMIT $2";
 
 const LOCK: &str = "
-    SELECT id, status, destination, relays, attempts, last_error FROM outbox WHERE id = ANY($1) ORDER BY id FOR UPDATE";
+    SELECT id, status, effect ->> 'kind' AS kind, destination, relays, attempts, last_error
+      FROM outbox
+     WHERE id = ANY($1)
+     ORDER BY id
+       FOR UPDATE";
 
 /// The error stays until the next answer; the counts begin anew.
 const RETRY: &str = "
@@ -52,6 +62,8 @@ const RETRY: &str = "
        SET status = 'pending', relay_at = now(), finished_at = NULL, relays = 0, attempts = 0, response_status = NULL,
            response_body = NULL
      WHERE id = ANY($1)";
+
+const LATE: &str = "it is a ping, and would tell now of a run that is long over";
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -72,7 +84,7 @@ pub struct EffectPage {
 pub struct EffectSummary {
     pub id: Uuid,
     pub execution_id: Option<Uuid>,
-    /// http, notify.
+    /// http, notify, ping.
     pub kind: String,
     pub destination: String,
     pub status: String,
@@ -97,7 +109,7 @@ pub struct EffectDetail {
     pub effect: Value,
 }
 
-/// Sends what could not be delivered once more, under the same key.
+/// Sends what could not be delivered once more, under the same key. Never a ping: what it told of is over.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RetryEffects {
     #[serde(default)]
@@ -165,6 +177,10 @@ pub(crate) async fn retry(session: &mut Session<'_>, request: &RetryEffects) -> 
         let (id, status): (Uuid, &str) = (row.try_get("id")?, row.try_get("status")?);
         if status != "dead" {
             changes.skipped.push(Skipped::new(&id, "not_dead", format!("it is {status}, not dead")));
+            continue;
+        }
+        if row.try_get::<_, &str>("kind")? == "ping" {
+            changes.skipped.push(Skipped::new(&id, "ping", LATE));
             continue;
         }
         let destination: String = row.try_get("destination")?;

@@ -1,6 +1,6 @@
 //! `[retention]` of `solo.toml`: how long what is done with is kept. In days.
 //!
-//! Migration 0012 has the same floors: the database refuses less, whoever asks.
+//! Migration 0016 has the same floors: the database refuses less, whoever asks.
 
 use serde::Deserialize;
 
@@ -9,16 +9,17 @@ use super::Fault;
 /// The longest that anything can be kept: ten years.
 const LONGEST: u16 = 3_650;
 
-/// What was never done with (dead letters that nobody resolved, open alerts, effects that could not be delivered) is kept for ever.
+/// What was never done with (dead letters that nobody resolved, open alerts, effects that could not be delivered and their
+/// executions) is kept for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retention {
     /// Payloads of executions, from when they completed, or were resolved as dead letters. At least 7.
     pub payload_days: u16,
     /// The executions themselves, from then: the keys that tell duplicates, and the attempts. At least 30, and longer than
-    /// payloads. The keys of effects (`send_once`), too, from when those were delivered.
+    /// payloads. The keys of effects (`send_once`) for so long and `payload_days` more, from when those were delivered.
     pub key_days: u16,
-    /// Effects without a key of the handler's own, from when they were delivered. At least 7.
+    /// Effects without a key of the handler's own, from when they were delivered, and pings that were not. At least 7.
     pub effect_days: u16,
     /// Alerts, from when they were resolved, and silences, from their end. At least 30.
     pub alert_days: u16,

@@ -14,7 +14,7 @@ const FROM_THE_START: &str = "'-infinity', '00000000-0000-0000-0000-000000000000
 const FUNCTIONS: &[(&str, &[i32])] = &[
     ("clear_payloads", &[7]),
     ("remove_executions", &[30]),
-    ("remove_effects", &[7, 30]),
+    ("remove_effects", &[7, 37]),
     ("remove_alerts", &[30]),
     ("remove_silences", &[30]),
     ("remove_job_runs", &[30, 1]),

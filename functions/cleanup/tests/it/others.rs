@@ -8,7 +8,7 @@ async fn left(world: &World, table: &str, name: &str) -> String {
 }
 
 /// `key`: of the handler's own, or none.
-async fn effect(world: &World, name: &str, status: &str, age: &str, key: &str, execution: Option<uuid::Uuid>) {
+pub async fn effect(world: &World, name: &str, status: &str, age: &str, key: &str, execution: Option<uuid::Uuid>) {
     let execution = execution.map_or_else(|| "NULL".to_owned(), |id| format!("'{id}'"));
     let sql = format!(
         "INSERT INTO outbox (id, execution_id, idempotency_key, effect, destination, correlation_id, status, created_at, relay_at,
@@ -38,14 +38,79 @@ async fn a_delivered_effect_goes_after_thirty_days_and_no_other() {
 #[tokio::test]
 async fn the_key_of_an_effect_lives_as_long_as_keys_and_as_its_execution_can_be_replayed() {
     let world = World::new().await;
-    effect(&world, "89", "delivered", "89 days", "receipt:1", None).await;
-    effect(&world, "91", "delivered", "91 days", "receipt:2", None).await;
+    effect(&world, "119", "delivered", "119 days", "receipt:1", None).await;
+    effect(&world, "121", "delivered", "121 days", "receipt:2", None).await;
     let dead = world.execution("dead", "200 days").await;
     effect(&world, "of a dead letter", "delivered", "200 days", "receipt:3", Some(dead)).await;
     let cleared = world.execution_of("completed", "200 days", "40 days").await;
     effect(&world, "of a cleared one", "delivered", "200 days", "receipt:4", Some(cleared)).await;
     assert_eq!(world.clean().await.effects_deleted, 2);
-    assert_eq!(left(&world, "outbox", "correlation_id").await, "89, of a dead letter");
+    assert_eq!(left(&world, "outbox", "correlation_id").await, "119, of a dead letter");
+}
+
+/// The second one's handler found the key, and nothing was sent for it. Replayed, it has to find it again.
+#[tokio::test]
+async fn a_key_that_two_executions_share_outlives_the_payloads_of_both() {
+    let world = World::new().await;
+    let first = world.execution("completed", "100 days").await;
+    let second = world.execution("completed", "29 days").await;
+    effect(&world, "theirs", "delivered", "100 days", "receipt:1", Some(first)).await;
+    assert_eq!(world.clean().await.effects_deleted, 0);
+    assert_eq!((world.left(first).await.as_str(), world.left(second).await.as_str()), ("gone", "payload"));
+    // Both events became as old as an event can be whose key is still there.
+    let older = "finished_at = finished_at - interval '21 days'";
+    world.kept.execute(&format!("UPDATE outbox SET created_at = created_at - interval '21 days', {older}")).await;
+    world.kept.execute(&format!("UPDATE executions SET received_at = received_at - interval '21 days', {older}")).await;
+    let cleaned = world.clean().await;
+    assert_eq!((cleaned.effects_deleted, world.left(second).await.as_str()), (1, "cleared"));
+}
+
+/// `name`, as in [`effect`], becomes a ping of the platform's own.
+async fn ping(world: &World, name: &str, status: &str, age: &str, key: &str) {
+    effect(world, name, status, age, key, None).await;
+    let sql = format!("UPDATE outbox SET effect = '{{\"kind\": \"ping\"}}' WHERE correlation_id = '{name}'");
+    world.kept.execute(&sql).await;
+}
+
+#[tokio::test]
+async fn a_ping_goes_after_thirty_days_also_one_that_was_lost_and_its_key_holds_nothing_up() {
+    let world = World::new().await;
+    for (age, days) in [("29", "29 days"), ("31", "31 days")] {
+        for status in ["delivered", "dead"] {
+            ping(&world, &format!("{status} {age}"), status, days, "").await;
+            ping(&world, &format!("{status} tick {age}"), status, days, &format!("ping:tick:{status}{age}")).await;
+        }
+        ping(&world, &format!("sent {age}"), "sent", days, "").await;
+    }
+    assert_eq!(world.clean().await.effects_deleted, 4);
+    assert_eq!(
+        left(&world, "outbox", "correlation_id").await,
+        "dead 29, dead tick 29, delivered 29, delivered tick 29, sent 29, sent 31"
+    );
+}
+
+/// Effects of all ages and kinds: what goes is found along the index that has nothing else.
+#[tokio::test]
+async fn what_waits_for_a_person_is_not_even_looked_at() {
+    let world = World::new().await;
+    world
+        .kept
+        .execute(
+            "INSERT INTO outbox (id, idempotency_key, effect, destination, correlation_id, status, finished_at, relay_at, last_error)
+             SELECT id, id::text, jsonb_build_object('kind', CASE n % 100 WHEN 0 THEN 'ping' ELSE 'http' END), 'x', 'c', 'dead',
+                    now(), NULL, 'no luck'
+               FROM (SELECT gen_random_uuid() AS id, n FROM generate_series(1, 3000) n);
+             UPDATE outbox SET created_at = now() - interval '40 days', finished_at = now() - interval '40 days';
+             DELETE FROM pg_statistic WHERE starelid = 'outbox'::regclass",
+        )
+        .await;
+    let cleaned = world.clean().await;
+    assert_eq!((cleaned.effects_deleted, cleaned.batches), (30, 1));
+    let mut session = world.app.session().await.unwrap();
+    session.query("SELECT pg_stat_force_next_flush()", &[]).await.unwrap();
+    drop(session);
+    let scans = "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'outbox_settled'";
+    assert!(world.kept.count(scans).await > 0);
 }
 
 #[tokio::test]

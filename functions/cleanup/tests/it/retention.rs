@@ -6,7 +6,7 @@ use cleanup::clean;
 use shared::config::Retention;
 use tokio::time::Instant;
 
-use crate::support::World;
+use crate::{others::effect, support::World};
 
 #[tokio::test]
 async fn a_payload_goes_thirty_days_after_its_execution_was_settled() {
@@ -80,6 +80,35 @@ async fn what_is_not_done_with_stays_whatever_its_age() {
     assert_eq!((cleaned.payloads_cleared, cleaned.executions_deleted), (0, 0));
     assert_eq!(world.kept.text(all).await, before);
     assert_eq!(world.kept.count("SELECT count(*) FROM attempts").await, 4);
+}
+
+/// An effect that could not be delivered is mended by a replay, and explained by the event.
+#[tokio::test]
+async fn an_execution_with_an_effect_that_is_not_delivered_stays_with_its_payload() {
+    let world = World::new().await;
+    let mut held = Vec::new();
+    for status in ["pending", "sent", "failed", "dead"] {
+        for age in ["40 days", "100 days"] {
+            let id = world.execution("completed", age).await;
+            effect(&world, status, status, age, "", Some(id)).await;
+            effect(&world, "another", "delivered", "1 day", "", Some(id)).await;
+            held.push((id, status));
+        }
+    }
+    let (cleared, gone) =
+        (world.execution("completed", "40 days").await, world.execution("resolved", "100 days").await);
+    effect(&world, "another", "delivered", "1 day", "", Some(cleared)).await;
+    effect(&world, "another", "delivered", "1 day", "", Some(gone)).await;
+    world.clean().await;
+    for (id, status) in &held {
+        assert_eq!(world.left(*id).await, "payload", "{status}");
+    }
+    assert_eq!((world.left(cleared).await.as_str(), world.left(gone).await.as_str()), ("cleared", "gone"));
+
+    let delivered = "UPDATE outbox SET status = 'delivered', relay_at = NULL, finished_at = now()";
+    world.kept.execute(delivered).await;
+    let cleaned = world.clean().await;
+    assert_eq!((cleaned.executions_deleted, cleaned.payloads_cleared), (4, 4));
 }
 
 #[tokio::test]

@@ -127,14 +127,25 @@ async fn what_somebody_holds_is_passed_by_and_goes_the_next_time() {
     assert_eq!((world.left(held).await.as_str(), world.left(held_payload).await.as_str()), ("gone", "cleared"));
 }
 
-/// A replay that commits while cleanup looks at the row: it has to run, so it keeps its payload.
+/// A replay holds its row from its first statement to its commit: cleanup passes it by in between, and finds it changed afterwards.
 #[tokio::test]
 async fn a_replay_that_comes_first_keeps_its_payload() {
     let world = World::new().await;
-    let id = world.execution("completed", "40 days").await;
+    let (id, old) = (world.execution("completed", "40 days").await, world.execution("completed", "100 days").await);
+    let mut person = world.kept.admin().await;
+    let transaction = person.transaction().await.unwrap();
     let replay =
         "UPDATE executions SET status = 'failed', next_attempt_at = now(), finished_at = NULL, last_error = 'replayed'";
-    world.kept.execute(replay).await;
-    assert_eq!(world.clean().await.payloads_cleared, 0);
-    assert_eq!(world.left(id).await, "payload");
+    transaction.execute(replay, &[]).await.unwrap();
+    let started = Instant::now();
+    let cleaned = world.clean().await;
+    assert!(started.elapsed() < Duration::from_secs(2), "it waited");
+    assert_eq!(
+        (cleaned.payloads_cleared, cleaned.executions_deleted, cleaned.batches),
+        (0, 0, 2),
+        "it saw them as completed"
+    );
+    transaction.commit().await.unwrap();
+    world.clean().await;
+    assert_eq!((world.left(id).await.as_str(), world.left(old).await.as_str()), ("payload", "payload"));
 }

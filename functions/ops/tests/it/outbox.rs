@@ -95,3 +95,34 @@ async fn the_list_is_paged_and_filtered() {
     assert_eq!(list(only("dead"), 9, None).await.effects.len(), 2);
     assert_eq!(list(only("pending"), 9, None).await.effects[0].id, ids[0]);
 }
+
+/// They are lost while a service is out, hundreds a day, and a person looks for something else.
+#[tokio::test]
+async fn lost_pings_are_neither_sent_again_nor_in_the_way() {
+    let world = World::new().await;
+    let ids = dead(&world, 3).await;
+    let ping = r#"UPDATE outbox SET effect = '{"kind": "ping", "secret": "PING_URL", "path": "tick"}'"#;
+    world.kept.execute(&format!("{ping} WHERE id = '{}'", ids[2])).await;
+    world.kept.execute(&format!("{ping}, destination = 'ping' WHERE id = '{}'", ids[1])).await;
+    let list = async |status: Option<&str>, destination: Option<&str>| {
+        let filter = EffectFilter { status: status.map(Into::into), destination: destination.map(Into::into) };
+        match world.ask(Operation::ListEffects { filter, limit: 9, after: None }).await {
+            Outcome::Effects(page) => page.effects.iter().map(|effect| effect.id).collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(list(Some("dead"), None).await, [ids[0]]);
+    assert_eq!(list(Some("dead"), Some("ping")).await, [ids[1]], "who asks for them sees them");
+    assert_eq!(list(None, None).await.len(), 3);
+
+    let changes = world.change(Operation::RetryEffects(retry(&ids))).await;
+    assert_eq!((changes.changed.len(), codes(&changes)), (1, vec!["ping", "ping"]));
+    assert_eq!(changes.changed[0].subject, ids[0].to_string());
+    world
+        .kept
+        .execute("UPDATE outbox SET status = 'dead', relay_at = NULL, finished_at = now(), last_error = 'x'")
+        .await;
+    let all = RetryEffects { destination: Some("api.example.com".into()), ..retry(&[]) };
+    assert_eq!(world.change(Operation::RetryEffects(all)).await.changed.len(), 1);
+    assert_eq!(world.kept.count("SELECT count(*) FROM outbox WHERE status = 'dead'").await, 2);
+}

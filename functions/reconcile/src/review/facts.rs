@@ -12,7 +12,8 @@ const RECEIVED: &str = "
      GROUP BY 1, 2, 3 ORDER BY 4 DESC LIMIT 10000";
 const DEAD_LETTERS: &str =
     "SELECT count(*), min(finished_at) FROM executions WHERE status = 'dead' AND resolved_at IS NULL";
-const DEAD_EFFECTS: &str = "SELECT count(*), min(finished_at) FROM outbox WHERE status = 'dead'";
+const DEAD_EFFECTS: &str =
+    "SELECT count(*), min(finished_at) FROM outbox WHERE status = 'dead' AND effect ->> 'kind' IS DISTINCT FROM 'ping'";
 /// One that is a day old is not being looked after. The review before this one is about to end.
 const OPEN_ALERTS: &str = "
     SELECT count(*), min(raised_at) FROM alerts

@@ -1,29 +1,5 @@
--- Retention (functions/cleanup, docs/decisions/0013-cleanup.md): what may go, in batches, and never earlier than the floors in
--- here, whatever is asked for. The functions' role still deletes nothing by itself.
-
--- Null: cleared, after its retention. Only of what nothing is left to be done with, so a replay of it is impossible.
-ALTER TABLE executions
-    ALTER COLUMN payload DROP NOT NULL,
-    ADD CONSTRAINT executions_payload_check
-        CHECK (payload IS NOT NULL OR status = 'completed' OR resolved_at IS NOT NULL);
-
--- What has a payload that is to be cleared one day, by the time when it was settled.
-CREATE INDEX executions_payloads ON executions (COALESCE(resolved_at, finished_at), id)
-    WHERE payload IS NOT NULL AND (status = 'completed' OR resolved_at IS NOT NULL);
-CREATE INDEX outbox_delivered ON outbox (finished_at, id) WHERE status = 'delivered';
-CREATE INDEX alerts_resolved ON alerts (resolved_at, id) WHERE resolved_at IS NOT NULL;
-
--- By default, a fifth of a table is dead before it is vacuumed. Cleanup leaves a ninetieth a day.
-ALTER TABLE executions SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
-                            toast.autovacuum_vacuum_scale_factor = 0.02, toast.autovacuum_vacuum_threshold = 1000);
-ALTER TABLE attempts SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
-
--- What an event or an effect is, and when it came, does not change. So nobody can make a row old to have it removed.
-REVOKE UPDATE ON executions, outbox FROM solo_app;
-GRANT UPDATE (status, attempt, fence, handler, generation, started_at, lease_until, next_attempt_at, finished_at, resolved_at,
-              last_error) ON executions TO solo_app;
-GRANT UPDATE (status, relay_at, relays, attempts, finished_at, response_status, response_body, last_error)
-    ON outbox TO solo_app;
+-- What may go, in batches, and never earlier than the floors in here, whatever is asked for. The functions' role still deletes
+-- nothing by itself.
 
 -- The beginning of what is too young to go. Refuses an age below the floor.
 CREATE FUNCTION retention_limit(what text, days integer, floor_days integer) RETURNS timestamptz
@@ -52,12 +28,12 @@ $$;
 --
 -- The settings keep every plan a walk along an index, whatever the statistics say.
 
--- The payloads of what was completed, or resolved by a person, so many days ago.
+-- The payloads of what was completed, or resolved by a person, so many days ago, and has no effect that is not delivered.
 CREATE FUNCTION clear_payloads(days integer, most integer, after_at timestamptz, after_id uuid,
                                OUT changed bigint, OUT seen bigint, OUT last_at timestamptz, OUT last_id uuid)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp SET plan_cache_mode = force_custom_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
     before timestamptz := retention_limit('payloads', days, 7);
     batch integer := retention_batch(most);
@@ -73,10 +49,11 @@ BEGIN
     ),
     held AS MATERIALIZED (
         SELECT id
-          FROM executions
+          FROM executions e
          WHERE id = ANY (ARRAY(SELECT id FROM walked))
            AND payload IS NOT NULL AND (status = 'completed' OR resolved_at IS NOT NULL)
            AND COALESCE(resolved_at, finished_at) < before AND received_at < before
+           AND NOT EXISTS (SELECT FROM outbox o WHERE o.execution_id = e.id AND o.status <> 'delivered')
            FOR NO KEY UPDATE SKIP LOCKED
     ),
     cleared AS (
@@ -88,13 +65,13 @@ BEGIN
 END
 $$;
 
--- Executions with their keys and attempts. Never what fails, runs, or waits for a person. It walks along executions_received,
--- so that no index more is needed; what may not go yet is passed by.
+-- Executions with their keys and attempts. Never what fails, runs, waits for a person, or has an effect that is not delivered.
+-- It walks along executions_received, so that no index more is needed; what may not go yet is passed by.
 CREATE FUNCTION remove_executions(days integer, most integer, after_at timestamptz, after_id uuid,
                                   OUT changed bigint, OUT seen bigint, OUT last_at timestamptz, OUT last_id uuid)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp SET plan_cache_mode = force_custom_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
     before timestamptz := retention_limit('keys', days, 30);
     batch integer := retention_batch(most);
@@ -114,10 +91,11 @@ BEGIN
     ),
     held AS MATERIALIZED (
         SELECT id
-          FROM executions
+          FROM executions e
          WHERE id = ANY (ARRAY(SELECT id FROM within))
            AND (status = 'completed' OR resolved_at IS NOT NULL)
            AND COALESCE(resolved_at, finished_at) < before AND received_at < before
+           AND NOT EXISTS (SELECT FROM outbox o WHERE o.execution_id = e.id AND o.status <> 'delivered')
            FOR UPDATE SKIP LOCKED
     ),
     removed AS (
@@ -129,16 +107,17 @@ BEGIN
 END
 $$;
 
--- Delivered effects. One with a key of the handler's own (`send_once`) is remembered for `key_days`, and for as long as its
--- execution may be replayed: the key is what keeps it from being sent twice.
+-- Delivered effects, and pings that were not. One with a key of the handler's own (`send_once`) is remembered for `key_days`, and for
+-- as long as its execution may be replayed: the key is what keeps it from being sent twice. Another execution may have found the
+-- key as well, as late as its event's key lives, and may be replayed for as long as its payload lives: `key_days` is both together.
 CREATE FUNCTION remove_effects(days integer, key_days integer, most integer, after_at timestamptz, after_id uuid,
                                OUT changed bigint, OUT seen bigint, OUT last_at timestamptz, OUT last_id uuid)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp SET plan_cache_mode = force_custom_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
     before timestamptz := retention_limit('delivered effects', days, 7);
-    keyed_before timestamptz := least(before, retention_limit('keys of effects', key_days, 30));
+    keyed_before timestamptz := least(before, retention_limit('keys of effects', key_days, 37));
     batch integer := retention_batch(most);
 BEGIN
     WITH walked AS MATERIALIZED (
@@ -146,7 +125,8 @@ BEGIN
                row_number() OVER (ORDER BY at, id) AS place
           FROM (SELECT o.id, o.finished_at AS at
                   FROM outbox o
-                 WHERE o.status = 'delivered' AND o.finished_at < before AND (o.finished_at, o.id) > (after_at, after_id)
+                 WHERE (o.status = 'delivered' OR (o.status = 'dead' AND o.effect ->> 'kind' = 'ping'))
+                   AND o.finished_at < before AND (o.finished_at, o.id) > (after_at, after_id)
                  ORDER BY o.finished_at, o.id
                  LIMIT batch) AS w
     ),
@@ -158,8 +138,10 @@ BEGIN
         SELECT id
           FROM outbox o
          WHERE id = ANY (ARRAY(SELECT id FROM within))
-           AND status = 'delivered' AND finished_at < before AND created_at < before
-           AND (idempotency_key = id::text
+           AND (status = 'delivered' OR (status = 'dead' AND effect ->> 'kind' = 'ping'))
+           AND finished_at < before AND created_at < before
+           -- The platform's own pings have keys for as long as they wait.
+           AND (idempotency_key = id::text OR (execution_id IS NULL AND effect ->> 'kind' = 'ping')
                 OR (finished_at < keyed_before AND created_at < keyed_before
                     AND NOT EXISTS (SELECT FROM executions e WHERE e.id = o.execution_id AND e.payload IS NOT NULL)))
            FOR UPDATE SKIP LOCKED
@@ -178,7 +160,7 @@ CREATE FUNCTION remove_alerts(days integer, most integer, after_at timestamptz, 
                               OUT changed bigint, OUT seen bigint, OUT last_at timestamptz, OUT last_id uuid)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp SET plan_cache_mode = force_custom_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
     before timestamptz := retention_limit('resolved alerts', days, 30);
     batch integer := retention_batch(most);
@@ -215,7 +197,7 @@ CREATE FUNCTION remove_silences(days integer, most integer, after_at timestamptz
                                 OUT changed bigint, OUT seen bigint, OUT last_at timestamptz, OUT last_id uuid)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp SET plan_cache_mode = force_custom_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
     before timestamptz := retention_limit('ended silences', days, 30);
     batch integer := retention_batch(most);
@@ -242,7 +224,7 @@ CREATE FUNCTION remove_job_runs(days integer, tick_days integer, most integer, a
                                 OUT changed bigint, OUT seen bigint, OUT last_at timestamptz, OUT last_id uuid)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp SET plan_cache_mode = force_custom_plan
-SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
     before timestamptz := retention_limit('runs of jobs', days, 30);
     ticks_before timestamptz := retention_limit('ticks', tick_days, 1);
