@@ -110,7 +110,7 @@ impl Runner<'_> {
         let mut session = self.database.session().await?;
         let unfit = match (&envelope, resolution) {
             (Ok(event), Ok(Resolution::Ready(Ready(job)))) => {
-                let started = executions::start(&mut session, due, job.name(), job.rerun_after_crash()).await?;
+                let started = executions::start(&mut session, due, Some(job.name()), job.rerun_after_crash()).await?;
                 let Some(owned) = started else { return Ok(None) };
                 return self.attempt(session, event, owned, job).await.map(Some);
             }
@@ -119,15 +119,15 @@ impl Runner<'_> {
             (Ok(event), _) => format!("no handler takes {} from {}", event.event_type, event.source),
             (Err(error), _) => error.to_string(),
         };
-        let Some(owned) = executions::start(&mut session, due, "", true).await? else { return Ok(None) };
+        let Some(owned) = executions::start(&mut session, due, Some(""), true).await? else { return Ok(None) };
         session.rollback().await?;
         let failure = Failure { error: unfit, permanent: true, retry_after: None };
         self.failed(session, &owned, &failure).await.map(Some)
     }
 
-    /// An event that asks for nothing is done.
+    /// An event that asks for nothing is done. It has no handler then, whoever failed with it before: nobody handled it.
     async fn ask_nothing(&self, mut session: Session<'_>, due: &Due) -> Result<Option<Outcome>, DbError> {
-        let Some(owned) = executions::start(&mut session, due, "", true).await? else { return Ok(None) };
+        let Some(owned) = executions::start(&mut session, due, None, true).await? else { return Ok(None) };
         executions::finish(&mut session, &owned).await?;
         Ok(Some(Outcome::new(due.id, State::Ignored)))
     }

@@ -60,9 +60,47 @@ pub fn run(run: &JobRun, now: Timestamp) {
     let named = [("progress", &run.progress), ("result", &run.result)];
     for (name, value) in named.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
         println!("{name}");
-        for (key, value) in flat(value) {
-            println!("  {key:<17} {}", ui::plain(&value));
+        for line in lines(value, 1) {
+            println!("{line}");
         }
+    }
+}
+
+/// A value, one line for each part of it: texts of a list one a line, what is within others indented. Nothing in it steers the
+/// terminal, and what has lines of its own stays within its place.
+fn lines(value: &Value, depth: usize) -> Vec<String> {
+    let indent = "  ".repeat(depth);
+    let simple = |value: &Value| match value {
+        Value::Object(members) => members.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => true,
+    };
+    let plain = |text: &str| ui::plain(text).replace('\n', &format!("\n{indent}  "));
+    match value {
+        Value::Null => Vec::new(),
+        Value::Object(members) => {
+            let width = 19_usize.saturating_sub(indent.len());
+            let (short, long): (Vec<_>, Vec<_>) = members.iter().partition(|(_, value)| simple(value));
+            let (words, rest): (Vec<_>, Vec<_>) = short.into_iter().partition(|(_, value)| value.is_string());
+            let short = words.into_iter().chain(rest);
+            let mut all: Vec<_> =
+                short.map(|(key, value)| format!("{indent}{:<width$} {}", plain(key), plain(&text(value)))).collect();
+            for (key, value) in long {
+                all.push(format!("{indent}{}", plain(key)));
+                all.extend(lines(value, depth + 1));
+            }
+            all
+        }
+        Value::Array(items) => {
+            let item = |item: &Value| {
+                if simple(item) {
+                    return vec![format!("{indent}- {}", plain(&text(item)))];
+                }
+                [format!("{indent}-")].into_iter().chain(lines(item, depth + 1)).collect()
+            };
+            items.iter().flat_map(item).collect()
+        }
+        other => vec![format!("{indent}{}", plain(&text(other)))],
     }
 }
 
@@ -101,9 +139,12 @@ fn took(run: &JobRun, now: Timestamp) -> String {
     }
 }
 
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), Into::into)
+}
+
 /// An object's members as texts, words before numbers; anything else under no name.
 fn flat(value: &Value) -> Vec<(String, String)> {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), Into::into);
     match value {
         Value::Object(members) => {
             let (words, rest): (Vec<_>, Vec<_>) = members.iter().partition(|(_, value)| value.is_string());
@@ -180,6 +221,31 @@ mod tests {
         );
         assert!(lines[1].contains("\u{1b}[31mfailed, late"), "{text:?}");
         assert_eq!(text.matches("\u{1b}[3").count(), 4, "two begin and two end: {text:?}");
+    }
+
+    #[test]
+    fn a_result_is_shown_a_line_for_each_part_and_steers_no_terminal() {
+        let result = json!({
+            "differences": ["+ table x", "~ view y"], "more": 0, "note": "by hand\u{1b}[2J",
+            "violations": [{"name": "a", "rows": ["id=1\nid=2"]}], "k\u{1b}": null, "none": [],
+        });
+        let expected = [
+            "  note              by hand\u{fffd}[2J",
+            "  k\u{fffd}                null",
+            "  more              0",
+            "  none              []",
+            "  differences",
+            "    - + table x",
+            "    - ~ view y",
+            "  violations",
+            "    -",
+            "      name          a",
+            "      rows",
+            "        - id=1\n          id=2",
+        ];
+        assert_eq!(lines(&result, 1), expected);
+        assert_eq!(lines(&json!(7), 1), ["  7"]);
+        assert!(lines(&Value::Null, 1).is_empty());
     }
 
     #[test]

@@ -153,7 +153,12 @@ impl Courier {
     /// Reports, and decides when the message comes again.
     async fn conclude(&self, destination: &str, message: &Message, verdict: Verdict) -> Acknowledged {
         let most = self.config.file.outbound.max_attempts;
-        let most = if matches!(message.outbound.effect, Effect::Ping(_)) { most.min(MOST_PINGS) } else { most };
+        let most = match &message.outbound.effect {
+            // Tried again it could come after the run's end, and have the other side wait for another one.
+            Effect::Ping(ping) if ping.is_start() => 1,
+            Effect::Ping(_) => most.min(MOST_PINGS),
+            _ => most,
+        };
         let attempt = message.attempt;
         let result = match verdict {
             Verdict::Delivered { status, body } => {

@@ -166,6 +166,9 @@ async fn a_restored_database_is_taken_into_service_and_the_restorers_others_stay
     let run =
         "INSERT INTO job_runs (id, job, stuck_at) VALUES (gen_random_uuid(), 'backup', now() + interval '15 minutes')";
     restored.execute(run).await;
+    let job = "INSERT INTO jobs (name, period, grace, watched_since, last_success_at)
+               VALUES ('backup', '1 day', '2 hours', now() - interval '90 days', now() - interval '30 days')";
+    restored.execute(job).await;
     let name = format!("master_{}", Uuid::new_v4().simple());
     restored
         .execute(&format!(
@@ -185,6 +188,8 @@ async fn a_restored_database_is_taken_into_service_and_the_restorers_others_stay
     assert_eq!(owner(&scratch).await, "solo_restorer");
     let ended = restored.text("SELECT outcome || ': ' || error FROM job_runs").await;
     assert!(ended.starts_with("failed: it was under way"), "{ended}");
+    let watched = "SELECT count(*) FROM jobs WHERE watched_since > now() - interval '1 minute'";
+    assert_eq!(restored.count(watched).await, 1, "no job is late because the backup is old");
     restored.execute("SET ROLE solo_app; SELECT FROM executions").await;
 }
 

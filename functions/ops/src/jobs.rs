@@ -15,19 +15,25 @@ use uuid::Uuid;
 use crate::{Cursor, Outcome, page::Paging};
 
 /// The last run, and the times that matter. A job that the tick has not seen yet has no row.
+///
+/// In lists, what is long is left out: the function's answer has 6 MB at most. [`RUN`] has all of it.
 const STATES: &str = "
     SELECT w.name, j.last_success_at,
-           COALESCE(j.last_success_at, j.watched_since) + j.period AS due_at,
-           COALESCE(COALESCE(j.last_success_at, j.watched_since) + j.period + j.grace < now(), false) AS late,
+           greatest(j.last_success_at, j.watched_since) + j.period AS due_at,
+           COALESCE(greatest(j.last_success_at, j.watched_since) + j.period + j.grace < now(), false) AS late,
            COALESCE(r.finished_at IS NULL AND r.stuck_at < now(), false) AS overdue,
-           r.id, r.job, r.actor, r.started_at, r.finished_at, r.outcome, r.progress, r.result, r.error
+           r.id, r.job, r.actor, r.started_at, r.finished_at, r.outcome, r.error,
+           CASE WHEN octet_length(r.progress::text) <= 4000 THEN r.progress END AS progress,
+           CASE WHEN octet_length(r.result::text) <= 4000 THEN r.result END AS result
       FROM unnest($1::text[]) WITH ORDINALITY AS w (name, place)
       LEFT JOIN jobs j USING (name)
       LEFT JOIN LATERAL (SELECT * FROM job_runs r WHERE r.job = w.name ORDER BY r.started_at DESC, r.id DESC LIMIT 1) r ON true
      ORDER BY w.place";
 
 const RUNS: &str = "
-    SELECT id, job, actor, started_at, finished_at, outcome, progress, result, error
+    SELECT id, job, actor, started_at, finished_at, outcome, error,
+           CASE WHEN octet_length(progress::text) <= 4000 THEN progress END AS progress,
+           CASE WHEN octet_length(result::text) <= 4000 THEN result END AS result
       FROM job_runs
      WHERE ($1::text IS NULL OR job = $1)
        AND ($2::timestamptz IS NULL OR (started_at, id) < ($2, $3))
@@ -80,7 +86,7 @@ pub struct JobRun {
     pub finished_at: Option<Timestamp>,
     /// `succeeded`, `failed`, `stuck`; none while it runs.
     pub outcome: Option<String>,
-    /// How far it is, by its own word.
+    /// How far it is, by its own word. In lists, none when it is longer than 4,000 bytes; so with the result.
     pub progress: Option<Value>,
     /// What it did.
     pub result: Option<Value>,

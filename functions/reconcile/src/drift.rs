@@ -108,7 +108,7 @@ async fn tell(reconcile: &Reconcile, drift: &Drift, run: Uuid) -> Result<(), sha
         let first = drift.differences.iter().take(IN_MESSAGE).map(|line| shorten(line, LONGEST_IN_MESSAGE));
         let note = drift.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
         let message = format!(
-            "the database's schema is not what the migrations make, in {count} {}{note}: {}{}. All: solo jobs show {run}",
+            "the database's schema is not what the migrations make, in {count} {}{note}: {}{}. All: solo jobs show {run} --stage <stage>",
             if count == 1 { "place" } else { "places" },
             first.collect::<Vec<_>>().join(" | "),
             if count > IN_MESSAGE { " | ..." } else { "" },

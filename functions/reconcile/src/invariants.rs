@@ -160,7 +160,8 @@ fn message(invariant: &Invariant, violation: &Violation) -> String {
     };
     let shown = violation.rows.iter().take(IN_MESSAGE).map(String::as_str).collect::<Vec<_>>().join("; ");
     let more = if violation.count > IN_MESSAGE { "; ..." } else { "" };
-    format!("{}: {count} ({shown}{more}). To do: {}", invariant.means, invariant.todo)
+    let stage = if invariant.todo.contains("solo ") { " (commands take --stage <stage>)" } else { "" };
+    format!("{}: {count} ({shown}{more}). To do: {}{stage}", invariant.means, invariant.todo)
 }
 
 #[cfg(test)]
@@ -177,6 +178,10 @@ mod tests {
         };
         assert_eq!(told(1), "it is broken: 1 case (id=1). To do: mend it");
         assert_eq!(told(4), "it is broken: 4 cases (id=1; id=2; id=3; ...). To do: mend it");
+        let command = Invariant::new("sample", "SELECT 1", "it is broken", "solo replay <execution>");
+        let violation = Violation { name: "sample", count: 1, rows: vec!["id=1".to_owned()], problem: None };
+        let told_to = "it is broken: 1 case (id=1). To do: solo replay <execution> (commands take --stage <stage>)";
+        assert_eq!(message(&command, &violation), told_to);
         assert!(told(COUNTED).contains("1000 cases or more"));
         let problem = Some("no such table".to_owned());
         let unknown = Violation { name: "sample", count: 0, rows: Vec::new(), problem };

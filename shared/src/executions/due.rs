@@ -59,12 +59,12 @@ pub async fn due(session: &mut Session<'_>, limit: u16, lease: Duration) -> Resu
     session.query(DUE, &[&i64::from(limit), &millis(lease)]).await?.iter().map(read).collect()
 }
 
-/// Counts an attempt of `due` by `handler`, and opens the transaction that it runs in. `None`, without a transaction, when
+/// Counts an attempt of `due` by `handler` (the one before when it is empty, none when the event asks for nothing), and opens the transaction that it runs in. `None`, without a transaction, when
 /// the lease was lost.
 pub(crate) async fn start(
     session: &mut Session<'_>,
     due: &Due,
-    handler: &str,
+    handler: Option<&str>,
     rerun_after_crash: bool,
 ) -> Result<Option<Owned>, DbError> {
     let started = session.begin_after(START, &[&due.id, &due.fence, &rerun_after_crash, &handler]).await?;

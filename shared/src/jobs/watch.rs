@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Job, find, ping};
+use super::{Job, ping};
 use crate::{
     alerts::{self, Severity},
     clock,
@@ -27,7 +27,7 @@ const TICKED: &str = include_str!("sql/ticked.sql");
 pub struct Watched {
     /// Runs that were closed because they will never end.
     pub stuck: usize,
-    /// Jobs without a success for too long.
+    /// Jobs without a success for too long, of which that was not said within the last hour.
     pub late: usize,
 }
 
@@ -45,17 +45,16 @@ pub async fn watch(session: &mut Session<'_>, jobs: &[Job], now: Timestamp) -> R
     session.begin().await?;
     for row in &found {
         let finding = Finding::read(row)?;
-        let known = jobs.iter().find(|job| job.name == finding.job).or_else(|| find(finding.job));
-        let severity = known.map_or(Severity::Warning, |job| job.severity);
-        match finding.state {
-            "stuck" => watched.stuck += usize::from(finding.close(session, severity).await?),
-            "late" => {
+        let known = jobs.iter().find(|job| job.name == finding.subject).map(|job| job.severity);
+        match (finding.state, known) {
+            ("stuck", _) => watched.stuck += usize::from(finding.close(session, known).await?),
+            ("late", severity) => {
                 watched.late += 1;
-                let message = finding.late(now);
-                alerts::raise(session, severity, &format!("job_late:{}", finding.job), &message).await?;
+                let (key, message) = (format!("job_late:{}", finding.subject), finding.late(now));
+                alerts::raise(session, severity.unwrap_or(Severity::Warning), &key, &message).await?;
             }
             _ => {
-                alerts::resolve(session, &format!("job_late:{}", finding.job)).await?;
+                alerts::resolve(session, finding.subject).await?;
             }
         }
     }
@@ -68,7 +67,8 @@ struct Finding<'r> {
     state: &'r str,
     /// The run that is stuck.
     run: Option<Uuid>,
-    job: &'r str,
+    /// The job; of an alert that is over, its key.
+    subject: &'r str,
     since: Timestamp,
     /// There was no success since it is watched.
     never: bool,
@@ -79,18 +79,20 @@ impl<'r> Finding<'r> {
         Ok(Self {
             state: row.try_get("state")?,
             run: row.try_get("run")?,
-            job: row.try_get("job")?,
+            subject: row.try_get("subject")?,
             since: row.try_get("since")?,
             never: row.try_get("never")?,
         })
     }
 
-    /// `false` when someone else has closed it, or it ended after all.
-    async fn close(&self, session: &mut Session<'_>, severity: Severity) -> Result<bool, DbError> {
+    /// `false` when someone else has closed it, or it ended after all. Of a job that is not in the code any more there is
+    /// nothing to mend: no alert.
+    async fn close(&self, session: &mut Session<'_>, severity: Option<Severity>) -> Result<bool, DbError> {
         if session.execute(CLOSE, &[&self.run]).await? == 0 {
             return Ok(false);
         }
-        let Self { job, since, .. } = self;
+        let Some(severity) = severity else { return Ok(true) };
+        let Self { subject: job, since, .. } = self;
         let message = format!(
             "the job {job} began at {since:.0} and never said how it ended: its function was killed, ran out of time or \
              memory, or lost the database (docs/runbook.md, \"A job is stuck\")"
@@ -100,7 +102,7 @@ impl<'r> Finding<'r> {
     }
 
     fn late(&self, now: Timestamp) -> String {
-        let Self { job, since, .. } = self;
+        let Self { subject: job, since, .. } = self;
         let ago = words(now.duration_since(*since));
         let what = if self.never {
             format!("has not succeeded once in {ago}")

@@ -108,6 +108,13 @@ pub struct Item {
     pub resolved: bool,
 }
 
+impl Ping {
+    /// It says that a run began: after the run's end it would be wrong.
+    pub fn is_start(&self) -> bool {
+        self.path.ends_with("/start")
+    }
+}
+
 impl HttpRequest {
     pub fn new(method: &str, url: Url) -> Self {
         let timeout_ms = u64::try_from(USUAL_TIMEOUT.as_millis()).unwrap_or(u64::MAX);

@@ -32,6 +32,8 @@ pub enum RelayError {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Relayed {
     pub sent: usize,
+    /// Of them, pings.
+    pub pings: usize,
     /// Rows of which nothing was heard too often.
     pub given_up: usize,
 }
@@ -42,14 +44,16 @@ pub async fn relay(session: &mut Session<'_>, queue: &dyn Queue, limit: u16) -> 
     let mut relayed = Relayed { given_up: give_up(session, limit).await?, ..Relayed::default() };
     let rows = session.query(CLAIM, &[&i64::from(limit), &MOST_RELAYS, &MOST_SENT]).await?;
     let (mut ids, mut messages): (Vec<Uuid>, Vec<String>) = (Vec::new(), Vec::new());
+    let mut pings: Vec<bool> = Vec::new();
     // What this version cannot read, another may; it comes up again with all that nothing is heard of.
     let mut unread: Vec<Uuid> = Vec::new();
     for row in &rows {
         let id = row.try_get("id").map_err(DbError::from)?;
         match message(row) {
-            Ok(message) => {
+            Ok((message, ping)) => {
                 ids.push(id);
                 messages.push(message);
+                pings.push(ping);
             }
             Err(error) => {
                 tracing::error!(outbox_id = %id, %error, "an effect cannot be read");
@@ -60,6 +64,7 @@ pub async fn relay(session: &mut Session<'_>, queue: &dyn Queue, limit: u16) -> 
     if !messages.is_empty() {
         let refused = queue.send_all(messages).await?;
         relayed.sent = ids.len() - refused.len();
+        relayed.pings = pings.iter().enumerate().filter(|(place, ping)| **ping && !refused.contains(place)).count();
     }
     // Refused ones, too: they come up again, and are given up in the end.
     ids.append(&mut unread);
@@ -126,8 +131,10 @@ const SENT: &str = "
                       relay_at = now() + interval '1 hour'
      WHERE id = ANY($1) AND finished_at IS NULL";
 
-fn message(row: &Row) -> Result<String, DbError> {
+/// The message for the queue, and whether it is a ping.
+fn message(row: &Row) -> Result<(String, bool), DbError> {
     let Json(effect): Json<Effect> = row.try_get("effect")?;
+    let ping = matches!(effect, Effect::Ping(_));
     let outbound = Outbound {
         version: VERSION,
         id: row.try_get("id")?,
@@ -136,7 +143,8 @@ fn message(row: &Row) -> Result<String, DbError> {
         correlation_id: row.try_get("correlation_id")?,
         effect,
     };
-    encode(&outbound).map_err(|_| DbError::Unexpected("an effect is not JSON"))
+    let text = encode(&outbound).map_err(|_| DbError::Unexpected("an effect is not JSON"))?;
+    Ok((text, ping))
 }
 
 /// Brings a report into its row. `false` when the row says more already (it was delivered, or is gone). A message that

@@ -64,6 +64,18 @@ async fn a_ping_is_tried_three_times_and_its_url_is_told_to_nobody() {
     assert!(!json!(reports).to_string().contains(KEY), "{reports:?}");
 }
 
+/// It could come after the run's end.
+#[tokio::test]
+async fn a_ping_of_a_start_is_tried_once() {
+    let server = Server::start(vec![Reply::of(503, "down")]).await;
+    let world = world(&server, "").await;
+    let courier = world.courier("").await;
+    let messages = world.queued(&[outbound(ping("backup/start", None))]).await;
+    assert!(world.invoke(&courier, &messages, TIME).await.is_empty());
+    expect(&world.report().await, "dead", 1, "given up after 1 attempts");
+    assert_eq!(server.seen().len(), 1);
+}
+
 #[tokio::test]
 async fn a_secret_that_is_no_base_of_urls_is_named_and_not_quoted() {
     let world = World::new(json!({"PING_URL": "hc-ping.com/s3cret-s3cret-s3cret"})).await;

@@ -5,6 +5,7 @@
 -- in the same transaction. Without a restored database nothing happens.
 --
 -- The backup's own run was under way when the snapshot was taken. Here it never ends, and would keep others from beginning.
+-- And no job is late because the backup is old: they are watched from now on.
 DO $$
 DECLARE
     restorer CONSTANT oid := 'solo_restorer'::regrole;
@@ -28,6 +29,9 @@ BEGIN
         UPDATE job_runs
            SET outcome = 'failed', finished_at = now(), error = 'it was under way when the backup was made that this database is from'
          WHERE finished_at IS NULL;
+    END IF;
+    IF to_regclass('jobs') IS NOT NULL THEN
+        UPDATE jobs SET watched_since = now();
     END IF;
     REVOKE solo_restorer FROM CURRENT_USER;
 END $$

@@ -65,7 +65,10 @@ async fn every_job_is_listed_even_before_the_first_tick() {
 async fn a_state_says_what_matters_most() {
     let world = World::new().await;
     watched(&world).await;
-    world.kept.execute("UPDATE jobs SET last_success_at = now() - interval '1 hour' WHERE name = 'backup'").await;
+    let success =
+        "UPDATE jobs SET last_success_at = now() - interval '1 hour', watched_since = now() - interval '1 year'
+                    WHERE name = 'backup'";
+    world.kept.execute(success).await;
     let on_time = state(&world, "backup").await;
     assert_eq!((on_time.state.as_str(), on_time.late, on_time.last_run), ("on_time", false, None));
     let due_in = on_time.due_at.unwrap().duration_since(on_time.last_success_at.unwrap());
@@ -84,13 +87,40 @@ async fn a_state_says_what_matters_most() {
     ran(&world, "drill", 5, Some("failed")).await;
     world
         .kept
-        .execute("UPDATE jobs SET last_success_at = now() - interval '95 days' WHERE name IN ('drill', 'prune')")
+        .execute("UPDATE jobs SET last_success_at = now() - interval '95 days', watched_since = now() - interval '1 year' WHERE name IN ('drill', 'prune')")
         .await;
     let drill = state(&world, "drill").await;
     assert_eq!((drill.state.as_str(), drill.late), ("failed", true));
     let prune = state(&world, "prune").await;
     assert_eq!((prune.state.as_str(), prune.late), ("late", true));
     assert_eq!(state(&world, "cleanup").await.state, "never_ran");
+
+    world.kept.execute("UPDATE jobs SET watched_since = now() WHERE name = 'prune'").await;
+    let prune = state(&world, "prune").await;
+    assert_eq!((prune.state.as_str(), prune.late), ("on_time", false), "it is watched from now on");
+}
+
+/// The function's answer has 6 MB at most.
+#[tokio::test]
+async fn what_is_long_is_shown_and_not_listed() {
+    let world = World::new().await;
+    watched(&world).await;
+    let run = ran(&world, "drift", 5, Some("succeeded")).await;
+    let of = async |length: u32| {
+        world
+            .kept
+            .execute(&format!("UPDATE job_runs SET progress = to_jsonb(repeat('x', {length})), result = to_jsonb(repeat('y', {length}))"))
+            .await;
+        let listed = runs(&world, None, 20, None).await.0.remove(0);
+        let last = state(&world, "drift").await.last_run.unwrap();
+        assert_eq!(listed, last);
+        let Outcome::JobRun { run } = world.ask(Operation::ShowJobRun { id: run }).await else { panic!("a run") };
+        assert!(run.progress.is_some() && run.result.is_some());
+        (listed.progress.is_some(), listed.result.is_some())
+    };
+    // With its quotes.
+    assert_eq!(of(3_998).await, (true, true));
+    assert_eq!(of(3_999).await, (false, false));
 }
 
 #[tokio::test]

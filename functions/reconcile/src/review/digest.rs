@@ -16,7 +16,7 @@ const LONGEST_FINDING: usize = 400;
 /// The worst findings first, as many as there is room for; then the month in figures, and where the rest is.
 pub fn message(review: &Review) -> String {
     let figures = figures(&review.figures);
-    let all = format!("All of it: solo review show {}", review.id);
+    let all = format!("Its commands take --stage <stage>. All of it: solo review show {} --stage <stage>", review.id);
     let room = LONGEST.saturating_sub(figures.chars().count() + all.chars().count() + 40);
     let mut text = format!("Review of {}: {}.", review.period, count(&review.findings));
     for (index, finding) in review.findings.iter().enumerate() {
@@ -110,7 +110,7 @@ mod tests {
             message(&review(vec![finding(Severity::Warning, "it is old"), finding(Severity::Info, "it is new")]));
         let start = "Review of 2026-10-23 to 2026-11-22: 1 thing to do, 1 to know. 1) it is old -> do it. 2) it is new -> do it. The month: 0 events";
         assert!(text.starts_with(start), "{text}");
-        assert!(text.ends_with(&format!("All of it: solo review show {}", Uuid::nil())), "{text}");
+        assert!(text.ends_with(&format!("All of it: solo review show {} --stage <stage>", Uuid::nil())), "{text}");
         assert!(message(&review(Vec::new())).contains("nothing to do. The month"));
     }
 
@@ -121,7 +121,7 @@ mod tests {
             let what = "ü".repeat(length);
             let text = message(&review((0..count).map(|_| finding(Severity::Warning, &what)).collect()));
             assert!(text.chars().count() <= LONGEST, "{count} of {length}: {}", text.chars().count());
-            assert!(text.contains("1) ü") && text.ends_with(&Uuid::nil().to_string()), "{text}");
+            assert!(text.contains("1) ü") && text.ends_with(&format!("{} --stage <stage>", Uuid::nil())), "{text}");
             assert_eq!(text.contains(" more. The month"), count > 4, "{count} of {length}: {text}");
         }
     }

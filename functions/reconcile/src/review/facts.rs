@@ -19,8 +19,9 @@ const OPEN_ALERTS: &str = "
     SELECT count(*), min(raised_at) FROM alerts
      WHERE resolved_at IS NULL AND raised_at < now() - interval '1 day' AND key <> 'operations_review'";
 const SILENCES: &str = "SELECT count(*), max(until) FROM alert_silences WHERE until > now()";
+/// One of a job that is late is raised every hour until it is not: it counts once, as often as it was late.
 const ALERTS: &str = "
-    SELECT key, sum(occurrences)::bigint AS times, count(*) FILTER (WHERE raised_at > $1) AS alerts
+    SELECT key, sum(CASE WHEN starts_with(key, 'job_late:') THEN 1 ELSE occurrences END)::bigint AS times, count(*) FILTER (WHERE raised_at > $1) AS alerts
       FROM alerts
      WHERE last_raised_at > $1 AND key NOT IN ('operations_review', 'test')
      GROUP BY key ORDER BY 2 DESC, 1 LIMIT 10000";
@@ -28,6 +29,7 @@ const JOB_FAILURES: &str = "
     SELECT job, count(*), max(started_at) FROM job_runs
      WHERE started_at > $1 AND outcome IN ('failed', 'stuck')
      GROUP BY job ORDER BY 2 DESC, 1";
+const WATCHED: &str = "SELECT min(watched_since) FROM jobs";
 const SUCCESSES: &str = "SELECT name, last_success_at FROM jobs WHERE name IN ('backup', 'drill')";
 const DEPLOYMENTS: &str = "
     SELECT count(*) FILTER (WHERE kind = 'deploy') AS deployments,
@@ -48,6 +50,8 @@ const NOISIEST: usize = 5;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     pub(super) received: Vec<Received>,
+    /// Since when this database is in service, as far as it tells.
+    pub(super) watched_since: Option<Timestamp>,
     pub(super) dead_letters: Waiting,
     pub(super) dead_effects: Waiting,
     pub(super) open_alerts: Waiting,
@@ -86,6 +90,7 @@ pub(super) struct JobFailures {
 pub(super) async fn read(client: &Client, since: Timestamp) -> Result<Facts, Error> {
     let mut facts = Facts {
         received: client.query(RECEIVED, &[&since]).await?.iter().map(received).collect::<Result<_, _>>()?,
+        watched_since: client.query_one(WATCHED, &[]).await?.try_get(0)?,
         dead_letters: waiting(&client.query_one(DEAD_LETTERS, &[]).await?)?,
         dead_effects: waiting(&client.query_one(DEAD_EFFECTS, &[]).await?)?,
         open_alerts: waiting(&client.query_one(OPEN_ALERTS, &[]).await?)?,

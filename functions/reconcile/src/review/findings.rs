@@ -23,6 +23,8 @@ const BACKUP_HOURS: i64 = 26;
 const DRILL_DAYS: i64 = 94;
 /// An alert that was raised so often within a month is noise, or a fault that nobody mends.
 const NOISY: i64 = 10;
+/// A provider that sent nothing for so long, is silent.
+const SILENT_DAYS: i64 = 30;
 /// A table that grew by more, and by more than half.
 const GROWTH: i64 = 100 * 1024 * 1024;
 
@@ -38,7 +40,7 @@ pub(super) fn of(facts: &Facts, file: &SoloToml, types: &[EventType], now: Times
     found.extend(open_alerts(facts, now));
     found.extend(silences(facts));
     found.extend(noise(facts));
-    found.extend(providers(facts, file));
+    found.extend(providers(facts, file, now));
     found.extend(versions(facts, types, now));
     found.extend(deployments(facts));
     found.extend(growth(facts));
@@ -132,14 +134,16 @@ fn jobs(facts: &Facts) -> Vec<Finding> {
     facts.job_failures.iter().map(finding).collect()
 }
 
-fn providers(facts: &Facts, file: &SoloToml) -> Vec<Finding> {
+fn providers(facts: &Facts, file: &SoloToml, now: Timestamp) -> Vec<Finding> {
+    // What is younger cannot have been silent for so long.
+    let old = facts.watched_since.is_some_and(|since| hours_since(since, now) > 24 * SILENT_DAYS);
     let events = |name: &str| -> i64 {
         facts.received.iter().filter(|received| received.source == name).map(|received| received.events).sum()
     };
     let finding = |(name, settings): (&String, &shared::config::ProviderConfig)| {
         let todo = format!("[providers.{name}] in solo.toml");
         match (settings.enabled, events(name)) {
-            (true, 0) => {
+            (true, 0) if old => {
                 let what = format!("{name} is switched on and sent nothing for 30 days");
                 Some(Finding::new("providers", Info, what, format!("switch it off, or see why: {todo}")))
             }

@@ -54,6 +54,8 @@ async fn each_finding_is_there_when_it_should_be_and_not_otherwise() {
     for sql in [success("backup", "1 hour"), success("drill", "30 days"), execution("stripe", "x", 1, "")] {
         world.database.execute(&sql).await;
     }
+    let old = "INSERT INTO jobs (name, period, grace, watched_since) VALUES ('tick', '1 minute', '5 minutes', now() - interval '31 days')";
+    world.database.execute(old).await;
     let effect = "INSERT INTO outbox (id, idempotency_key, effect, destination, correlation_id, status, finished_at, relay_at, last_error)
                   VALUES (gen_random_uuid(), 'k', '{}', 'example.com', 'c', 'dead', now() - interval '3 days', NULL, 'no luck')";
     let run = "INSERT INTO job_runs (id, job, started_at, stuck_at, finished_at, outcome, error)
@@ -96,6 +98,34 @@ async fn each_finding_is_there_when_it_should_be_and_not_otherwise() {
         assert_eq!(there.len(), before.len() + round.len(), "{there:#?}");
         assert_eq!(found(&world).await, before);
     }
+}
+
+#[tokio::test]
+async fn a_stage_that_is_young_has_no_silent_providers() {
+    let world = World::new().await;
+    assert_eq!(found_in(&world, "providers").await, [""; 0], "nobody knows how old it is");
+    world.database.execute(&success("backup", "1 hour")).await;
+    let of_age = async |days: u32| {
+        world.database.execute(&format!("UPDATE jobs SET watched_since = now() - interval '{days} days 1 hour'")).await;
+        found_in(&world, "providers").await.len()
+    };
+    assert_eq!((of_age(29).await, of_age(31).await), (0, 1));
+}
+
+/// An alert of a late job is raised every hour by itself.
+#[tokio::test]
+async fn a_late_job_is_noise_when_it_was_late_again_and_again() {
+    let world = World::new().await;
+    let late = |count: u32, occurrences: u32| {
+        format!(
+            "INSERT INTO alerts (key, severity, message, occurrences, resolved_at)
+             SELECT 'job_late:backup', 'critical', 'm', {occurrences}, now() FROM generate_series(1, {count})"
+        )
+    };
+    world.database.execute(&late(9, 30)).await;
+    assert_eq!(found_in(&world, "alerts").await, [""; 0]);
+    world.database.execute(&late(1, 1)).await;
+    assert_eq!(found_in(&world, "alerts").await, ["alerts: info: raised again and again: job_late:backup (10 times)"]);
 }
 
 #[tokio::test]
@@ -145,7 +175,7 @@ async fn a_review_is_kept_told_once_and_compared_with_the_one_before() {
     let alerts = world.alerts().await;
     let id = first["review"].as_str().unwrap();
     assert!(alerts.len() == 1 && alerts[0].starts_with("info operations_review: Review of "), "{alerts:?}");
-    assert!(alerts[0].ends_with(&format!("All of it: solo review show {id}")), "{alerts:?}");
+    assert!(alerts[0].ends_with(&format!("All of it: solo review show {id} --stage <stage>")), "{alerts:?}");
 
     // It was told. The next month's is news all the same, and the old one ends without another word.
     world.database.execute("UPDATE alerts SET pending_since = NULL, sent_at = now()").await;

@@ -206,6 +206,66 @@ async fn a_job_without_a_success_for_too_long_is_late_until_it_is_back() {
     );
 }
 
+/// Every minute would be noise.
+#[tokio::test]
+async fn a_late_job_is_told_of_again_after_an_hour() {
+    let kept = TestDatabase::new().await;
+    let database = records(kept.app_url());
+    watch(&database).await;
+    age(&kept, "27 hours").await;
+    assert_eq!((watch(&database).await, watch(&database).await), ((0, 1), (0, 0)));
+    assert_eq!(open(&kept).await, "critical job_late:nap 1", "it stays open meanwhile");
+    kept.execute("UPDATE alerts SET last_raised_at = now() - interval '59 minutes'").await;
+    assert_eq!(watch(&database).await, (0, 0));
+    kept.execute("UPDATE alerts SET last_raised_at = now() - interval '61 minutes'").await;
+    assert_eq!(watch(&database).await, (0, 1));
+    assert_eq!(open(&kept).await, "critical job_late:nap 2");
+}
+
+/// As in a database that was restored from an old backup: nothing of before counts.
+#[tokio::test]
+async fn a_job_is_late_only_when_it_was_watched_for_so_long() {
+    let kept = TestDatabase::new().await;
+    let database = records(kept.app_url());
+    watch(&database).await;
+    succeed(&database).await.unwrap();
+    age(&kept, "90 days").await;
+    kept.execute("UPDATE jobs SET watched_since = now()").await;
+    assert_eq!(watch(&database).await, (0, 0));
+    age(&kept, "27 hours").await;
+    assert_eq!(watch(&database).await, (0, 1));
+    let message = kept.text("SELECT message FROM alerts").await;
+    assert!(message.starts_with("the job nap has not succeeded once in 27 hours"), "{message}");
+}
+
+/// After an outage it is back by looking; the alarm `TickLate` tells of one that is not.
+#[tokio::test]
+async fn the_tick_is_never_late_to_itself() {
+    let world = World::new().await;
+    let worker = world.worker().await;
+    tick(&worker).await;
+    world.database.execute("UPDATE jobs SET last_success_at = now() - interval '9 hours', watched_since = now() - interval '10 hours' WHERE name = 'tick'").await;
+    assert_eq!(tick(&worker).await.alerts, 0);
+    assert_eq!(open(&world.database).await, "");
+}
+
+/// No success of its will end them.
+#[tokio::test]
+async fn alerts_of_a_job_that_is_gone_end() {
+    let kept = TestDatabase::new().await;
+    let database = records(kept.app_url());
+    fail(&database).await;
+    kept.execute(
+        "INSERT INTO alerts (key, severity, message)
+         SELECT key, 'warning', 'm' FROM unnest('{job_failed:gone,job_stuck:gone,job_late:gone,job_other:gone}'::text[]) key;
+         INSERT INTO job_runs (id, job, started_at, stuck_at) VALUES (gen_random_uuid(), 'gone', now() - interval '17 min', now() - interval '1 min')",
+    )
+    .await;
+    assert_eq!(watch(&database).await, (1, 0));
+    assert_eq!(open(&kept).await, "critical job_failed:nap 1, warning job_other:gone 1");
+    assert_eq!(kept.count("SELECT count(*) FROM job_runs WHERE finished_at IS NULL").await, 0);
+}
+
 /// Its alert must not stay because the code has changed.
 #[tokio::test]
 async fn a_job_whose_time_was_made_longer_or_that_is_gone_is_late_no_more() {
@@ -440,14 +500,14 @@ async fn a_run_is_told_of_outside_when_someone_is_to_be_told() {
     assert_eq!(pings(&kept, id).await, [""], "nobody is told unless it is said who");
     let good = jobs::run(told, &NAP, call(id), later(), async |_: &Progress<'_>| Ok::<_, String>(()));
     good.await.unwrap();
-    assert_eq!(pings(&kept, id).await, ["pending nap/start rid", "pending nap rid"]);
+    assert_eq!(pings(&kept, id).await, ["delivered nap/start rid", "pending nap rid"], "the start is no news any more");
     kept.execute("DELETE FROM outbox").await;
     let id = Uuid::new_v4();
     proxy.reset();
     let bad = jobs::run(told, &NAP, call(id), later(), async |_: &Progress<'_>| Err::<(), _>("no luck\nat all"));
     bad.await.unwrap_err();
     let with = proxy.round_trips();
-    assert_eq!(pings(&kept, id).await, ["pending nap/start rid", "pending nap/fail rid no luck"]);
+    assert_eq!(pings(&kept, id).await, ["delivered nap/start rid", "pending nap/fail rid no luck"]);
     assert_eq!(
         kept.text("SELECT DISTINCT effect ->> 'secret' || ' ' || destination FROM outbox").await,
         "PING_URL ping"
@@ -470,6 +530,8 @@ async fn ticks_send_a_ping_every_five_minutes_and_none_that_is_lost_raises_an_al
     for _ in 0..3 {
         tick(&worker).await;
     }
+    let idle = "SELECT count(*) FROM job_runs WHERE job = 'tick'";
+    assert_eq!(world.database.count(idle).await, 0, "that a ping was put on the queue is no work");
     // Unless five minutes have just begun in between.
     let count = world.database.count("SELECT count(*) FROM outbox WHERE effect ->> 'path' = 'tick'").await;
     assert!((1..=2).contains(&count), "{count}");

@@ -61,6 +61,8 @@ async fn an_event_that_asks_for_nothing_is_done() {
     assert_eq!(tick(&worker).await.completed, 1);
     assert_eq!(world.statuses().await, "completed 1");
     assert_eq!(world.database.count("SELECT count(*) FROM effects").await, 0);
+    let handled = "SELECT count(handler) FROM executions";
+    assert_eq!(world.database.count(handled).await, 0, "nobody handled it, though someone failed with it");
 }
 
 /// A bug in a type's `decode` is its events' end, and nobody else's.
