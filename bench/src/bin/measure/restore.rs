@@ -69,7 +69,10 @@ pub async fn report(database: &TestDatabase, file: &Path) -> String {
 
 /// Seconds until `pg_restore` was done.
 async fn until_analyze(mut steps: watch::Receiver<Step>, began: Instant) -> f64 {
-    tokio::time::timeout(Duration::from_mins(30), steps.wait_for(|step| step.phase == "analyze")).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_mins(30), steps.wait_for(|step| step.phase == "analyze"))
+        .await
+        .unwrap()
+        .unwrap();
     began.elapsed().as_secs_f64()
 }
 
@@ -87,7 +90,7 @@ async fn manifest(database: &TestDatabase, file: &Path) -> Manifest {
         pg_dump_version: "18".into(),
         schema_version: None,
         release: None,
-        archive: Archive { key: String::new(), bytes, sha256: String::new(), plain_bytes: bytes },
+        archive: Archive { key: String::new(), bytes, sha256: String::new(), plain_bytes: bytes, plain_sha256: None },
         inventory: take_inventory(&client).await.unwrap(),
         made_by: "pg_dump -Fc -Z0".into(),
     }
