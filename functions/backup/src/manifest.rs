@@ -72,9 +72,9 @@ pub struct Table {
 /// Sequences obey no snapshot: a dump has a value between these two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sequence {
-    /// `last_value` and `is_called` when the dump began.
+    /// `last_value` and `is_called` before `pg_dump` was started.
     pub before: (i64, bool),
-    /// And when it had ended.
+    /// And after it had ended.
     pub after: (i64, bool),
 }
 
