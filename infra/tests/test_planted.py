@@ -165,6 +165,8 @@ PLANTED = [
         ["s3:PutObject", "s3:DeleteObject"],
         "Backup may do s3:DeleteObject",
     ),
+    ("new_only", "Storage", "BackupsBucketPolicy.Properties.PolicyDocument.Statement.1", GONE, "BackupsBucket"),
+    ("new_only", "Storage", "BackupsBucketPolicy.Properties.PolicyDocument.Statement.1.Condition.Bool", GONE, "BackupsBucket"),
     ("backups", "root", f"BackupRole.{STATEMENTS}.2.Action", ["s3:PutObject"], "Backup may not do s3:AbortMultipartUpload"),
     ("backups", "root", f"BackupRole.{STATEMENTS}.2.Resource", {"Fn::Sub": f"{BACKUPS}/*"}, "Backup may do s3:PutObject"),
     ("backups", "root", f"PruneRole.{STATEMENTS}.4.Action", ["s3:DeleteObject", "s3:PutObject"], "Prune may do s3:PutObject"),

@@ -197,12 +197,12 @@ async fn prepare(dump: &Dump<'_>, until: Instant) -> Result<(Bridge, Snapshot, A
     Ok((bridge, snapshot, about))
 }
 
-/// Sequences once more: the dump has read them in the meantime.
+/// Sequences as they were before the dump, and once more now: it has read them in between.
 async fn complete(snapshot: &Snapshot, mut inventory: Inventory) -> Result<Inventory, DumpError> {
-    for (name, value) in read_sequences(&snapshot.client).await.map_err(DumpError::Sequences)? {
-        if let Some(sequence) = inventory.sequences.get_mut(&name) {
-            sequence.after = value;
-        }
+    let after = read_sequences(&snapshot.client).await.map_err(DumpError::Sequences)?;
+    for (name, sequence) in &mut inventory.sequences {
+        sequence.before = snapshot.sequences.get(name).copied().unwrap_or(sequence.before);
+        sequence.after = after.get(name).copied().unwrap_or(sequence.after);
     }
     Ok(inventory)
 }
@@ -244,6 +244,7 @@ fn describe(
             bytes: compressed.stored_bytes,
             sha256: compressed.sha256,
             plain_bytes: compressed.plain_bytes,
+            plain_sha256: Some(compressed.plain_sha256),
         },
         inventory,
         made_by: format!("pg_dump {} -Fc -Z0 | zstd -{LEVEL}", dump.programs.version()),

@@ -42,6 +42,9 @@ pub struct Archive {
     pub sha256: String,
     /// What `pg_dump` wrote.
     pub plain_bytes: u64,
+    /// Of what `pg_dump` wrote, in hex: an unpacked archive is proven whole by it.
+    #[serde(default)]
+    pub plain_sha256: Option<String>,
 }
 
 /// What is in a database, as one snapshot shows it.
@@ -69,9 +72,9 @@ pub struct Table {
 /// Sequences obey no snapshot: a dump has a value between these two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sequence {
-    /// `last_value` and `is_called` when the dump began.
+    /// `last_value` and `is_called` before `pg_dump` was started.
     pub before: (i64, bool),
-    /// And when it had ended.
+    /// And after it had ended.
     pub after: (i64, bool),
 }
 

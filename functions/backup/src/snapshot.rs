@@ -3,7 +3,7 @@
 //! Every table is locked (`ACCESS SHARE`: against changes of its structure, not of its rows) before the snapshot is taken. The
 //! other way round, what `TRUNCATE` or `ALTER TABLE` does in between would be in a dump that is otherwise older.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use shared::{
     db::{self, ConnectError, Credentials, DatabaseUrl},
@@ -55,6 +55,8 @@ pub struct Snapshot {
     pub client: Client,
     /// For `pg_dump --snapshot`.
     pub id: String,
+    /// The sequences' values, read after the snapshot was taken and before anybody dumps under it.
+    pub sequences: BTreeMap<String, (i64, bool)>,
     hangup: AbortHandle,
 }
 
@@ -79,7 +81,7 @@ impl Snapshot {
     /// Waits until no migration runs, and holds them off from then on.
     pub async fn open(url: DatabaseUrl) -> Result<Self, SnapshotError> {
         let (client, hangup) = db::connect_with_hangup(url, Credentials::Url).await?;
-        let mut snapshot = Self { client, id: String::new(), hangup };
+        let mut snapshot = Self { client, id: String::new(), sequences: BTreeMap::new(), hangup };
         // A statement ends when its client is gone: who ran out of time leaves nothing behind that computes.
         let lock = format!(
             "SET client_connection_check_interval = '1s'; SET statement_timeout = 0; SET lock_timeout = '{MIGRATION_WITHIN}';
@@ -117,7 +119,15 @@ impl Snapshot {
         }
         let exported = self.client.query_one("SELECT pg_export_snapshot()", &[]).await;
         self.id = exported.map_err(|source| failed("exporting the snapshot", &source))?.get(0);
-        Ok(self.tables().await? == listed)
+        if self.tables().await? != listed {
+            return Ok(false);
+        }
+        // Here, and not while it is dumped: pg_dump reads all sequences before it writes its first byte.
+        // Their locks go at once: who waits to change a sequence while we hold it, pg_dump would wait for in turn.
+        self.run("reading the sequences", "SAVEPOINT sequences").await?;
+        self.sequences = inventory::read_sequences(&self.client).await?;
+        self.run("reading the sequences", "ROLLBACK TO SAVEPOINT sequences; RELEASE SAVEPOINT sequences").await?;
+        Ok(true)
     }
 
     /// Those that can be locked.

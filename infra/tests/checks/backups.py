@@ -49,6 +49,30 @@ def backups(stage):
                 yield f"{name} {'may' if reads else 'may not'} read {login}"
 
 
+@check
+def new_only(stage):
+    """The bucket itself refuses to put anything in the place of a backup."""
+    documents = [
+        resource["Properties"]["PolicyDocument"]
+        for resource in stage.nested["Storage"]["Resources"].values()
+        if resource["Type"] == "AWS::S3::BucketPolicy" and resource["Properties"]["Bucket"] == {"Ref": "BackupsBucket"}
+    ]
+    if not any(_refuses_another(statement) for document in documents for statement in document["Statement"]):
+        yield "BackupsBucket lets a backup be overwritten"
+
+
+def _refuses_another(statement):
+    # The parts of an upload know no If-None-Match, and create no object. What completes it does both. moto knows neither key:
+    # infra/permissions does not try this policy, and so its words are all that is examined.
+    condition = {"Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}
+    return (
+        (statement["Effect"], statement.get("Principal")) == ("Deny", "*")
+        and _list(statement.get("Action", [])) == ["s3:PutObject"]
+        and [_text(each) for each in _list(statement.get("Resource", []))] == ["${BackupsBucket.Arn}/database/*"]
+        and statement.get("Condition") == condition
+    )
+
+
 def _entries(stage, role):
     """`(action, output of a nested template, what follows)`."""
     for _, owner, statement in allowed(stage):

@@ -29,7 +29,7 @@ const POINTS: [(&str, usize, Fault); 10] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_function_leaves_a_good_backup_or_none() {
     for point in POINTS {
-        killed_at(point).await;
+        Box::pin(killed_at(point)).await;
     }
 }
 

@@ -3,7 +3,14 @@
 use std::{io::Read as _, path::Path};
 
 use aws_sdk_s3::Client;
-use backup::{Backup, Settings, manifest::Manifest, programs::Programs, upload::Patience};
+use backup::{
+    Backup, Settings,
+    inventory::take_inventory,
+    manifest::{Inventory, Manifest},
+    programs::Programs,
+    upload::Patience,
+};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use shared::{config::Env, db::DatabaseUrl};
 use testkit::{TestDatabase, TestQueues, TestSecrets, admin_config};
@@ -74,6 +81,24 @@ impl World {
         lines.take_while(|line| *line != "\\.").count() as u64
     }
 
+    /// What a database has that was made of the archive, by PostgreSQL's own `pg_restore` and no code of ours.
+    pub async fn restored(&self, plain: &[u8]) -> Inventory {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), plain).unwrap();
+        let copy = TestDatabase::empty().await;
+        let url = copy.admin_url();
+        let programs = Programs::find(Some(testkit::variable("PG_PROGRAMS").as_ref())).await.unwrap();
+        let mut restore = programs.pg_restore();
+        restore.args(["--no-owner", "--exit-on-error", "--dbname", &url.database]).arg(file.path());
+        restore.env("PGHOST", &url.host).env("PGPORT", url.port.to_string()).env("PGUSER", url.user.clone().unwrap());
+        restore.env("PGPASSWORD", url.password.as_ref().map_or("", |password| password.expose_secret()));
+        let output = restore.output().await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let client = copy.admin().await;
+        client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.unwrap();
+        take_inventory(&client).await.unwrap()
+    }
+
     pub async fn backup(&self) -> Backup {
         Backup::new(self.settings(&self.database.app_url())).await.unwrap()
     }
@@ -107,6 +132,8 @@ impl World {
             let mut plain = Vec::new();
             zstd::Decoder::new(&stored[..]).unwrap().read_to_end(&mut plain).unwrap();
             assert_eq!(plain.len() as u64, manifest.archive.plain_bytes);
+            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &plain);
+            assert_eq!(manifest.archive.plain_sha256, Some(hex::encode(digest)));
             all.push((manifest, plain));
         }
         all
