@@ -40,7 +40,8 @@ impl Backup {
         }
         let Done { kept, removed, .. } = &done;
         let said = store::in_words(&done.broken);
-        Err(format!("pruning is done ({kept} stay, {} were removed), and some are no backups: {said}", removed.len()).into())
+        Err(format!("pruning is done ({kept} stay, {} were removed), and some are no backups: {said}", removed.len())
+            .into())
     }
 
     /// Whether the newest run of the backup came to nothing: of those that are over, or should be.

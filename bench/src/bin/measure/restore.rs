@@ -69,7 +69,10 @@ pub async fn report(database: &TestDatabase, file: &Path) -> String {
 
 /// Seconds until `pg_restore` was done.
 async fn until_analyze(mut steps: watch::Receiver<Step>, began: Instant) -> f64 {
-    tokio::time::timeout(Duration::from_mins(30), steps.wait_for(|step| step.phase == "analyze")).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_mins(30), steps.wait_for(|step| step.phase == "analyze"))
+        .await
+        .unwrap()
+        .unwrap();
     began.elapsed().as_secs_f64()
 }
 

@@ -46,7 +46,10 @@ impl Scratch {
     pub async fn keep_as(&self, name: &str) -> Result<(), RestoreError> {
         let client = connect_for_maintenance(self.maintenance.clone(), Credentials::Url).await?;
         let rename = format!("ALTER DATABASE {} RENAME TO {}", quote(&self.name), quote(name));
-        client.batch_execute(&rename).await.map_err(|source| database_error(&format!("naming the database {name}"), &source))
+        client
+            .batch_execute(&rename)
+            .await
+            .map_err(|source| database_error(&format!("naming the database {name}"), &source))
     }
 
     /// With whoever is connected to it.
@@ -59,7 +62,10 @@ impl Scratch {
 pub async fn drop_database(maintenance: &DatabaseUrl, name: &str) -> Result<(), RestoreError> {
     let client = connect_for_maintenance(maintenance.clone(), Credentials::Url).await?;
     let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote(name));
-    client.batch_execute(&drop).await.map_err(|source| database_error(&format!("dropping the database {name}"), &source))
+    client
+        .batch_execute(&drop)
+        .await
+        .map_err(|source| database_error(&format!("dropping the database {name}"), &source))
 }
 
 /// Drops what drills left behind that were killed: scratch databases of this role that are older than the drill of `now`.
@@ -69,7 +75,8 @@ pub(crate) async fn drop_left_behind(maintenance: &DatabaseUrl, now: Timestamp) 
                          WHERE datdba = (SELECT oid FROM pg_roles WHERE rolname = current_user)
                            AND starts_with(datname, $1) ORDER BY 1";
     let client = connect_for_maintenance(maintenance.clone(), Credentials::Url).await?;
-    let rows = client.query(OURS, &[&SCRATCH]).await.map_err(|source| database_error("looking for old drills", &source))?;
+    let rows =
+        client.query(OURS, &[&SCRATCH]).await.map_err(|source| database_error("looking for old drills", &source))?;
     let own = Scratch::name_at(now, 0);
     let mut dropped = Vec::new();
     for name in rows.iter().map(|row| row.get::<_, String>(0)).filter(|name| is_scratch(name) && *name < own) {
@@ -124,7 +131,8 @@ async fn check_free(maintenance: &DatabaseUrl, name: &str) -> Result<Client, Res
 
 /// A restore adds to what is there, and fails at the first thing of the same name, when half of it is done.
 pub async fn check_empty(client: &Client, name: &str) -> Result<(), RestoreError> {
-    let row = client.query_one(CONTENTS, &[]).await.map_err(|source| database_error("looking into the database", &source))?;
+    let row =
+        client.query_one(CONTENTS, &[]).await.map_err(|source| database_error("looking into the database", &source))?;
     match (row.get::<_, i64>(0), row.get::<_, Option<String>>(1)) {
         (0, _) => Ok(()),
         (count, some) => {
