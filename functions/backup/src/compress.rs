@@ -33,6 +33,8 @@ pub struct Compressed {
     pub stored_bytes: u64,
     /// Of the stored bytes, in hex.
     pub sha256: String,
+    /// Of what came in, in hex.
+    pub plain_sha256: String,
     /// It began as an archive of `pg_dump` does.
     pub is_archive: bool,
 }
@@ -49,7 +51,7 @@ pub fn compress(
     let mut encoder = zstd::stream::write::Encoder::new(sink, LEVEL)?;
     encoder.include_checksum(true)?;
     let (mut buffer, mut plain, mut head) = (vec![0; BUFFER], 0_u64, Vec::<u8>::new());
-    let mut started = Some(started);
+    let (mut started, mut plain_hash) = (Some(started), Context::new(&SHA256));
     loop {
         let count = match source.read(&mut buffer) {
             Ok(0) => break,
@@ -59,6 +61,7 @@ pub fn compress(
         };
         let read = buffer.get(..count).unwrap_or_default();
         head.extend(read.iter().take(MAGIC.len() - head.len()));
+        plain_hash.update(read);
         encoder.write_all(read)?;
         plain += count as u64;
         counts.plain.store(plain, Ordering::Relaxed);
@@ -66,7 +69,8 @@ pub fn compress(
         started.take().map(|started| started.send(()));
     }
     let (sha256, stored_bytes) = encoder.finish()?.finish()?;
-    Ok(Compressed { plain_bytes: plain, stored_bytes, sha256, is_archive: head == MAGIC })
+    let plain_sha256 = hex::encode(plain_hash.finish());
+    Ok(Compressed { plain_bytes: plain, stored_bytes, sha256, plain_sha256, is_archive: head == MAGIC })
 }
 
 /// Cuts what is written into parts.
@@ -131,6 +135,7 @@ mod tests {
         let stored = parts.concat();
         assert_eq!(done.stored_bytes, stored.len() as u64);
         assert_eq!(done.sha256, hex::encode(aws_lc_rs::digest::digest(&SHA256, &stored)));
+        assert_eq!(done.plain_sha256, hex::encode(aws_lc_rs::digest::digest(&SHA256, &noise)));
         assert!(zstd::decode_all(&stored[..]).unwrap() == noise);
         assert!(!done.is_archive);
     }

@@ -244,6 +244,7 @@ fn describe(
             bytes: compressed.stored_bytes,
             sha256: compressed.sha256,
             plain_bytes: compressed.plain_bytes,
+            plain_sha256: Some(compressed.plain_sha256),
         },
         inventory,
         made_by: format!("pg_dump {} -Fc -Z0 | zstd -{LEVEL}", dump.programs.version()),

@@ -42,6 +42,9 @@ pub struct Archive {
     pub sha256: String,
     /// What `pg_dump` wrote.
     pub plain_bytes: u64,
+    /// Of what `pg_dump` wrote, in hex: an unpacked archive is proven whole by it.
+    #[serde(default)]
+    pub plain_sha256: Option<String>,
 }
 
 /// What is in a database, as one snapshot shows it.

@@ -172,6 +172,7 @@ mod tests {
             bytes: stored.len() as u64,
             sha256: hex::encode(digest::digest(&digest::SHA256, &stored).as_ref()),
             plain_bytes: plain.len() as u64,
+            plain_sha256: None,
         };
         let at = "2026-11-22T01:30:00Z".parse().unwrap();
         let manifest = Manifest {

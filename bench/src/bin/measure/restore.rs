@@ -90,7 +90,7 @@ async fn manifest(database: &TestDatabase, file: &Path) -> Manifest {
         pg_dump_version: "18".into(),
         schema_version: None,
         release: None,
-        archive: Archive { key: String::new(), bytes, sha256: String::new(), plain_bytes: bytes },
+        archive: Archive { key: String::new(), bytes, sha256: String::new(), plain_bytes: bytes, plain_sha256: None },
         inventory: take_inventory(&client).await.unwrap(),
         made_by: "pg_dump -Fc -Z0".into(),
     }

@@ -107,6 +107,8 @@ impl World {
             let mut plain = Vec::new();
             zstd::Decoder::new(&stored[..]).unwrap().read_to_end(&mut plain).unwrap();
             assert_eq!(plain.len() as u64, manifest.archive.plain_bytes);
+            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &plain);
+            assert_eq!(manifest.archive.plain_sha256, Some(hex::encode(digest)));
             all.push((manifest, plain));
         }
         all

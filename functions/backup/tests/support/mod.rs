@@ -93,6 +93,7 @@ pub fn pack(id: &str, plain: &[u8]) -> (Manifest, Vec<u8>) {
             bytes: stored.len() as u64,
             sha256: hex::encode(digest::digest(&digest::SHA256, &stored).as_ref()),
             plain_bytes: plain.len() as u64,
+            plain_sha256: Some(hex::encode(digest::digest(&digest::SHA256, plain).as_ref())),
         },
         inventory: backup::manifest::Inventory::default(),
         made_by: "pg_dump -Fc -Z0".into(),
