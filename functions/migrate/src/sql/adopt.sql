@@ -28,7 +28,7 @@ BEGIN
     FOREACH other IN ARRAY coalesce(others, '{}') LOOP
         BEGIN
             EXECUTE format('ALTER DATABASE %I OWNER TO solo_restorer', other);
-        EXCEPTION WHEN undefined_database THEN
+        EXCEPTION WHEN invalid_catalog_name THEN
             NULL;
         END;
     END LOOP;
