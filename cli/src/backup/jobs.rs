@@ -115,10 +115,15 @@ pub async fn prune(Prune { dry_run, json, stage }: Prune) -> anyhow::Result<Exit
 pub async fn plan(stage: &Stage, backups: &[backup::manifest::Manifest]) -> anyhow::Result<Plan> {
     let runs = Operation::ListJobRuns { job: Some("backup".into()), limit: 5, after: None };
     let Outcome::JobRuns(page) = stage.operate(runs).await? else { bail!("{}", stage::UNEXPECTED) };
-    let last = page.runs.iter().find(|run| run.finished_at.is_some());
+    let now = clock::now();
+    let job = find("backup").context("there is no job backup")?;
+    // One that should have ended counts as failed.
+    let over =
+        |run: &JobRun| run.finished_at.is_some() || now.duration_since(run.started_at).unsigned_abs() > job.longest;
+    let last = page.runs.iter().find(|run| over(run));
     let failed = last.is_some_and(|run| run.outcome.as_deref() != Some("succeeded"));
     let made: Vec<_> = backups.iter().map(Made::from).collect();
-    Ok(retention::plan(&made, failed, clock::now()))
+    Ok(retention::plan(&made, failed, now))
 }
 
 /// Runs a job with a bar, and returns what it did. A run that failed is an error.

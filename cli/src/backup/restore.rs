@@ -16,6 +16,7 @@ use migrate::{Passwords, migrate};
 use secrecy::SecretString;
 use serde_json::{Map, json};
 use shared::{
+    clock,
     config::Env,
     db::{Credentials, DatabaseUrl, connect_for_maintenance},
 };
@@ -62,8 +63,9 @@ struct Target {
 enum Into {
     /// It is there, and has to be empty.
     Existing,
-    /// It is made, and dropped when the restore fails. This leads to its server.
-    New { maintenance: DatabaseUrl },
+    /// It is made, and dropped when the restore fails. `maintenance` leads to its server. With a name in `then`, it gets that one when
+    /// it has proven to be equal.
+    New { maintenance: DatabaseUrl, then: Option<String> },
 }
 
 pub async fn restore(arguments: Restore) -> anyhow::Result<ExitCode> {
@@ -86,10 +88,7 @@ pub async fn restore(arguments: Restore) -> anyhow::Result<ExitCode> {
             .context("it is restored, but not in service")?;
         println!("It belongs to solo_owner now, as before: the functions use it.");
     } else {
-        println!(
-            "It belongs to {}. A deployment that names it puts it into service (docs/backups.md).",
-            user(&target.url)
-        );
+        println!("It belongs to {}.{}", user(&target.url), into_service(&target.url));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -101,9 +100,11 @@ fn elsewhere(text: &str, into_new: Option<&str>) -> anyhow::Result<Target> {
         url.password = Env::of_process().optional("PGPASSWORD").map(SecretString::from);
     }
     Ok(match into_new {
-        Some(name) => {
-            Target { into: Into::New { maintenance: url.clone() }, url: url.with_database(name), service: None }
-        }
+        Some(name) => Target {
+            into: Into::New { maintenance: url.clone(), then: None },
+            url: url.with_database(name),
+            service: None,
+        },
         None => Target { url, into: Into::Existing, service: None },
     })
 }
@@ -115,21 +116,27 @@ async fn local(stage: &Stage, into_new: Option<&str>) -> anyhow::Result<Target> 
     let (master, restorer) = (url("DATABASE_URL")?, url("RESTORER_DATABASE_URL")?);
     let maintenance = restorer.with_database("postgres");
     if let Some(name) = into_new {
-        return Ok(Target { url: restorer.with_database(name), into: Into::New { maintenance }, service: None });
+        return Ok(Target {
+            url: restorer.with_database(name),
+            into: Into::New { maintenance, then: None },
+            service: None,
+        });
     }
     let client = connect_for_maintenance(master.with_database("postgres"), Credentials::Url).await?;
     let there = client.query_opt("SELECT FROM pg_database WHERE datname = $1", &[&master.database]).await?;
-    let into = match there {
-        None => Into::New { maintenance },
-        Some(_) => Into::Existing,
-    };
-    Ok(Target { url: restorer, into, service: Some(master) })
+    if there.is_some() {
+        return Ok(Target { url: restorer, into: Into::Existing, service: Some(master) });
+    }
+    // The functions take to the name as soon as it is there: the copy gets it when it is equal.
+    let working = clock::now().strftime("solo_restored_%Y%m%dt%H%M%Sz").to_string();
+    let into = Into::New { maintenance, then: Some(master.database.clone()) };
+    Ok(Target { url: restorer.with_database(&working), into, service: Some(master) })
 }
 
 /// What would keep it from working, before anything is asked or made.
 async fn look(target: &Target) -> anyhow::Result<()> {
     match &target.into {
-        Into::New { maintenance } => restore::check_name(maintenance, &target.url.database).await.map(drop)?,
+        Into::New { maintenance, .. } => restore::check_name(maintenance, &target.url.database).await.map(drop)?,
         Into::Existing => {
             let client = connect_for_maintenance(target.url.clone(), Credentials::Url).await;
             let client = client.with_context(|| {
@@ -156,7 +163,10 @@ fn announce(manifest: &Manifest, place: &str, target: &Target) {
         manifest.inventory.tables.len(),
         source::size(manifest.archive.plain_bytes)
     );
-    match target.into {
+    match &target.into {
+        Into::New { then: Some(name), .. } => {
+            println!("  where   {place}, a new database; called {name} when it is equal")
+        }
         Into::New { .. } => println!("  where   {place}, a new database; dropped again when this fails"),
         Into::Existing => println!("  where   {place}, which is there, and empty"),
     }
@@ -194,7 +204,7 @@ async fn carry_out(
     let path = fetched.as_ref().map(tempfile::NamedTempFile::path).or(arguments.file.as_deref());
     let path = path.context("there is no archive")?;
     let scratch = match &target.into {
-        Into::New { maintenance } => Some(Scratch::create(maintenance, &target.url.database).await?),
+        Into::New { maintenance, .. } => Some(Scratch::create(maintenance, &target.url.database).await?),
         Into::Existing => {
             give_to_restorer(target).await?;
             None
@@ -220,7 +230,15 @@ async fn carry_out(
     };
     bar.end();
     match (restored, scratch) {
-        (Ok(restored), _) => Ok(restored),
+        (Ok(restored), scratch) => {
+            if let (Some(scratch), Into::New { then: Some(name), .. }) = (&scratch, &target.into)
+                && restored.comparison.differences.is_empty()
+            {
+                let kept = || format!("it is restored and equal, as the database {}, and not in service", target.url.database);
+                scratch.keep_as(name).await.with_context(kept)?;
+            }
+            Ok(restored)
+        }
         (Err(error), Some(scratch)) => {
             scratch.drop_it().await.context("the new database could not be dropped")?;
             Err(error.context("nothing was restored, and the new database was dropped"))
@@ -276,7 +294,8 @@ async fn in_cloud(stage: &Stage, cloud: &Cloud, manifest: &Manifest, arguments: 
     ui::heading("Restore");
     println!("  what    {}, {rows} rows of {} tables", manifest.id, manifest.inventory.tables.len());
     println!("  where   the server of {}, a new database {name}; dropped again when this fails", cloud.name.as_str());
-    println!("  then    every table is compared with the manifest. The database in service is not touched\n");
+    println!("  then    every table is compared with the manifest; one that differs is kept, and the command fails");
+    println!("          The database in service is not touched\n");
     agree(arguments.yes)?;
     let mut event = Map::new();
     event.insert("backup".into(), json!(manifest.id));
@@ -290,6 +309,14 @@ async fn in_cloud(stage: &Stage, cloud: &Cloud, manifest: &Manifest, arguments: 
         stage = cloud.name.as_str()
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// `migrate` takes over what `solo_restorer` owns, and nothing else.
+fn into_service(url: &DatabaseUrl) -> &'static str {
+    match url.user.as_deref() {
+        Some("solo_restorer") => " A deployment that names it puts it into service (docs/backups.md).",
+        _ => "",
+    }
 }
 
 fn user(url: &DatabaseUrl) -> &str {

@@ -85,12 +85,14 @@ impl Recovery<'_> {
         let scratch = Scratch::create(&restorer.with_database("postgres"), &Scratch::name_at(clock::now(), 0)).await?;
         let (step, _) = watch::channel(Step::default());
         let restored = restore(&programs, &manifest, Source::Store(store), &scratch.url(), &step).await?;
+        let differences = restored.comparison.differences;
+        if !differences.is_empty() {
+            scratch.drop_it().await?;
+            bail!("the copy differs, and was not put into service: {}", differences.join("; "));
+        }
         scratch.keep_as(&master.database).await?;
         migrate(master.clone(), Credentials::Url, &Passwords::default()).await?;
-        match restored.comparison.differences.as_slice() {
-            [] => Ok("every table equal".into()),
-            differences => Ok(differences.join("; ")),
-        }
+        Ok("every table equal".into())
     }
 
     /// The answer, and the event's key.

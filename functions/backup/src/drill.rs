@@ -2,9 +2,12 @@
 //! `keep_as`, the database stays, under that name: this is how a backup is restored in the cloud, where nobody else reaches the
 //! server.
 //!
-//! The scratch database is dropped whatever happens; what a killed drill left is dropped by the next one. Deliberately absent: a look
-//! at the free disk. A client of PostgreSQL cannot see it, so the size is logged, the alarm on free storage watches, and a full disk
-//! fails the drill in those words.
+//! The scratch database is dropped whatever happens; what a killed drill left is dropped by the next one. The one exception: with
+//! `keep_as`, a copy that is complete and differs stays, under that name, and the run fails. After a disaster it may be the best
+//! that there is.
+//!
+//! Without an id, the newest backup is meant. When something newer is broken, the drill fails at once: an older one proves nothing
+//! about tonight.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -25,7 +28,8 @@ use crate::{
     manifest::Manifest,
     programs::Programs,
     restore::{RestoreError, Restored, Scratch, Source, Step, check_name, drop_left_behind, restore},
-    store::Store,
+    room,
+    store::{Listing, Store, StoreError, in_words},
 };
 
 /// What a drill is asked for.
@@ -60,8 +64,14 @@ pub enum DrillError {
     Restore(#[from] RestoreError),
     #[error("the backup {backup} was restored, and is not equal: {}", .differences.join("; "))]
     Different { backup: String, differences: Vec<String> },
+    #[error("{problem}. It is kept as the database {name}, for you to look at")]
+    DifferentKept { problem: String, name: String },
+    #[error("what is newer than {newest} is no backup: {broken}. To drill an older one, name it")]
+    NewestBroken { newest: String, broken: String },
     #[error("the backup {0} could not be restored and compared in the time that there was")]
     TooSlow(String),
+    #[error("{problem}; and it could not be kept: {source}")]
+    NotKept { problem: String, source: RestoreError },
     #[error("{problem}; and the scratch database could not be dropped: {source}")]
     NotDropped { problem: String, source: RestoreError },
 }
@@ -72,6 +82,8 @@ pub struct Drill<'a> {
     pub store: &'a Store,
     /// To any database of the server, with the login of a role that may make databases.
     pub server: &'a DatabaseUrl,
+    /// The server's disk; `None`, and nobody looks whether a copy fits.
+    pub storage_gb: Option<u64>,
     /// When it has to be over, with what drops the database.
     pub deadline: Instant,
 }
@@ -86,7 +98,9 @@ impl Backup {
         let arguments: Arguments = serde_json::from_value(event.clone())?;
         let server = self.login(self.settings.restorer_secret_id.as_ref(), "RESTORER_LOGIN_SECRET_ID").await?;
         let (step, mut steps) = watch::channel(Step::default());
-        let work = Drill { programs: self.programs().await?, store: &self.store, server: &server, deadline };
+        let storage_gb = self.settings.storage_gb;
+        let programs = self.programs().await?;
+        let work = Drill { programs, store: &self.store, server: &server, storage_gb, deadline };
         let unique = u32::from_be_bytes(Uuid::new_v4().into_bytes()[..4].try_into()?);
         let mut drilling = Box::pin(work.run(&arguments, clock::now(), unique, &step));
         let telling = async {
@@ -114,7 +128,7 @@ impl Backup {
 }
 
 /// Kept back to drop the database.
-const TO_DROP: std::time::Duration = std::time::Duration::from_secs(20);
+const TO_DROP: std::time::Duration = std::time::Duration::from_secs(60);
 
 impl Drill<'_> {
     /// `unique` is random: part of the scratch database's name.
@@ -129,9 +143,12 @@ impl Drill<'_> {
         if let Some(name) = &arguments.keep_as {
             check_name(self.server, name).await?;
         }
-        let manifest = self.store.find(arguments.backup.as_deref()).await.map_err(RestoreError::from)?;
+        let manifest = self.choose(arguments.backup.as_deref()).await?;
         for name in drop_left_behind(self.server, now).await? {
             tracing::warn!(name, "dropped what an earlier drill left behind");
+        }
+        if let Some(gb) = self.storage_gb {
+            room::check(self.server, &manifest, gb).await?;
         }
         tracing::info!(
             backup = manifest.id,
@@ -155,6 +172,24 @@ impl Drill<'_> {
             left_out: restored.left_out,
             notes: restored.comparison.notes,
         })
+    }
+
+    /// The one that was asked for, or the newest, unless something newer is broken.
+    async fn choose(&self, id: Option<&str>) -> Result<Manifest, DrillError> {
+        if let Some(id) = id {
+            return Ok(self.store.manifest(id).await.map_err(RestoreError::from)?);
+        }
+        let Listing { backups, mut broken, .. } = self.store.list().await.map_err(RestoreError::from)?;
+        let newest = backups.into_iter().next();
+        broken.retain(|broken| newest.as_ref().is_none_or(|newest| broken.id > newest.id));
+        match newest {
+            Some(newest) if broken.is_empty() => Ok(newest),
+            None if broken.is_empty() => Err(RestoreError::from(StoreError::Empty).into()),
+            newest => Err(DrillError::NewestBroken {
+                newest: newest.map_or_else(|| "nothing".into(), |newest| newest.id),
+                broken: in_words(&broken),
+            }),
+        }
     }
 
     async fn prove(
@@ -194,6 +229,10 @@ async fn end(
         (Ok(restored), Some(name)) => match scratch.keep_as(name).await {
             Ok(()) => return Ok((restored, Some(name.to_owned()))),
             Err(error) => error.into(),
+        },
+        (Err(error @ DrillError::Different { .. }), Some(name)) => match scratch.keep_as(name).await {
+            Ok(()) => return Err(DrillError::DifferentKept { problem: error.to_string(), name: name.to_owned() }),
+            Err(naming) => DrillError::NotKept { problem: error.to_string(), source: naming },
         },
         (Err(error), _) => error,
     };

@@ -15,6 +15,7 @@ pub mod programs;
 pub mod prune;
 pub mod restore;
 pub mod retention;
+mod room;
 pub mod snapshot;
 pub mod store;
 pub mod stream;
@@ -48,6 +49,8 @@ pub struct Settings {
     pub reader_secret_id: Option<String>,
     /// `RESTORER_LOGIN_SECRET_ID`: that of `solo_restorer`, who restores.
     pub restorer_secret_id: Option<String>,
+    /// `DATABASE_STORAGE_GB`: the disk of the server. Without it, nobody looks whether a drill fits.
+    pub storage_gb: Option<u64>,
     /// `RELEASE`: the commit that this is, for the manifest.
     pub release: Option<String>,
     /// `PG_PROGRAMS`: a directory with `pg_dump` and `pg_restore`, instead of the embedded ones.
@@ -61,12 +64,14 @@ impl Settings {
         let mut faults = Faults::default();
         let platform = jobs::Settings::read(env, &mut faults);
         let bucket = env.required("BACKUPS_BUCKET", "the name of the bucket of backups", &mut faults);
+        let storage_gb = env.bounded("DATABASE_STORAGE_GB", 1..=65_536, &mut faults);
         let (Some(platform), Some(bucket)) = (platform, bucket) else { return Err(faults) };
         faults.into_result(Self {
             platform,
             bucket,
             reader_secret_id: env.optional("READER_LOGIN_SECRET_ID"),
             restorer_secret_id: env.optional("RESTORER_LOGIN_SECRET_ID"),
+            storage_gb,
             release: env.optional("RELEASE"),
             programs: env.optional("PG_PROGRAMS").map(PathBuf::from),
             patience: upload::Patience::default(),

@@ -1,8 +1,8 @@
 //! The job `prune`: removes what retention does not keep, and what failed backups left behind.
 //!
-//! A manifest goes before its archive: killed in between, it leaves an archive without a manifest, which goes two days later.
-//! While retention holds everything back, archives without a manifest stay, too: if someone lost the manifests, they are all
-//! that there is. What is broken in another way is told of, and left to a person.
+//! A manifest goes before its archive: killed in between, it leaves an archive without a manifest, which goes with the first
+//! pruning that finds it older than two days. While retention holds everything back, archives without a manifest stay, too: if someone lost the manifests, they are all
+//! that there is. What is broken in another way is left to a person: when everything else is done, the run fails, with its names.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -34,13 +34,20 @@ pub struct Done {
 
 impl Backup {
     pub(crate) async fn prune(&self) -> Result<Done, lambda_runtime::Error> {
-        Ok(prune(&self.store, self.last_backup_failed().await?, clock::now()).await?)
+        let done = prune(&self.store, self.last_backup_failed().await?, clock::now()).await?;
+        if done.broken.is_empty() {
+            return Ok(done);
+        }
+        let Done { kept, removed, .. } = &done;
+        let said = store::in_words(&done.broken);
+        Err(format!("pruning is done ({kept} stay, {} were removed), and some are no backups: {said}", removed.len())
+            .into())
     }
 
-    /// Whether the newest run of the backup that is over came to nothing.
+    /// Whether the newest run of the backup came to nothing: of those that are over, or should be.
     async fn last_backup_failed(&self) -> Result<bool, lambda_runtime::Error> {
-        const LAST: &str = "SELECT outcome <> 'succeeded' FROM job_runs
-                             WHERE job = 'backup' AND finished_at IS NOT NULL ORDER BY started_at DESC, id DESC LIMIT 1";
+        const LAST: &str = "SELECT outcome IS DISTINCT FROM 'succeeded' FROM job_runs
+                             WHERE job = 'backup' AND (finished_at IS NOT NULL OR stuck_at < now()) ORDER BY started_at DESC, id DESC LIMIT 1";
         let rows = self.platform.database.session().await?.query(LAST, &[]).await?;
         Ok(rows.first().is_some_and(|row| row.get(0)))
     }

@@ -2,8 +2,8 @@
 //! manifest. The CLI and the drill share it.
 //!
 //! Nobody has to be a superuser. What is restored belongs to whoever restores (`--no-owner`); privileges are granted as they were.
-//! What only a superuser can make (comments on extensions, event triggers) and what would reach out of the copy (subscriptions) is
-//! left out, and told.
+//! What only a superuser can make (comments on extensions, event triggers, extensions that are not trusted) and what would reach
+//! out of the copy (subscriptions) is left out, and told.
 
 mod list;
 mod program;
@@ -50,9 +50,15 @@ pub enum RestoreError {
     #[error("there is a database {0} already")]
     Exists(String),
     #[error(
-        "{0:?} is no name for a database: it takes a to z, 0 to 9 and _, begins with a letter, and has 63 characters at most"
+        "{0:?} is no name for a database: it takes a to z, 0 to 9 and _, begins with a letter, has 63 \
+         characters at most, and does not begin with solo_drill_"
     )]
     BadName(String),
+    #[error(
+        "a copy does not fit on the server's disk: the databases have {used}, a copy takes up to {need}, and of {storage_gb} GB \
+         {kept_free} are to stay free. Give the server more storage, and say so (DatabaseStorageGb)"
+    )]
+    NoRoom { used: String, need: String, storage_gb: u64, kept_free: String },
     #[error("pg_restore failed: {0}")]
     Program(String),
     #[error("a temporary file could not be written: {0}")]
@@ -102,12 +108,16 @@ pub async fn restore(
 ) -> Result<Restored, RestoreError> {
     let client = connect_for_maintenance(url.clone(), Credentials::Url).await?;
     target::check_empty(&client, &url.database).await?;
-    let superuser = target::is_superuser(&client).await?;
+    let can = if target::is_superuser(&client).await? {
+        list::Can::Everything
+    } else {
+        list::Can::AllBut(target::untrusted_extensions(&client).await?)
+    };
     let bridge = Bridge::to(url.clone()).await?;
     let began = Instant::now();
     let expected_bytes = manifest.archive.plain_bytes;
     step.send_replace(Step { phase: "restore", bytes: 0, expected_bytes });
-    let work = program::Work { programs, bridge: &bridge, url, superuser, step };
+    let work = program::Work { programs, bridge: &bridge, url, can, step };
     let left_out = match source {
         Source::Store(store) => work.stream(store, manifest).await?,
         Source::File { path, jobs } => work.file(path, jobs, &client, expected_bytes).await?,
@@ -133,8 +143,9 @@ pub async fn restore(
 /// Tables may force row security upon their owner, too. In a transaction that is rolled back they do not.
 pub async fn compare_with(client: &Client, manifest: &Manifest) -> Result<Comparison, RestoreError> {
     const FORCED: &str = "SELECT format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', oid::regclass) FROM pg_class
-                           WHERE relforcerowsecurity AND relowner = current_user::regrole";
-    let failed = |source: tokio_postgres::Error| database("comparing", &source);
+                           WHERE relforcerowsecurity
+                             AND relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user)";
+    let failed = |source: tokio_postgres::Error| database_error("comparing", &source);
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await.map_err(failed)?;
     for row in client.query(FORCED, &[]).await.map_err(failed)? {
         client.batch_execute(row.get(0)).await.map_err(failed)?;
@@ -146,11 +157,11 @@ pub async fn compare_with(client: &Client, manifest: &Manifest) -> Result<Compar
 
 /// Without statistics the first queries after a restore would be planned blindly.
 async fn analyze(client: &Client) -> Result<(), RestoreError> {
-    client.batch_execute("ANALYZE").await.map_err(|source| database("ANALYZE", &source))
+    client.batch_execute("ANALYZE").await.map_err(|source| database_error("ANALYZE", &source))
 }
 
 /// The server's own words, without the detail: it quotes values.
-fn database(doing: &str, source: &tokio_postgres::Error) -> RestoreError {
+pub(crate) fn database_error(doing: &str, source: &tokio_postgres::Error) -> RestoreError {
     let reason = match source.as_db_error() {
         Some(db) if db.code().code() == "53100" => format!("the server's disk is full ({})", db.message()),
         Some(db) => format!("{} (SQLSTATE {})", db.message(), db.code().code()),

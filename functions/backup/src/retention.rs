@@ -21,8 +21,9 @@ const WEEKLY: usize = 4;
 const MONTHLY: usize = 12;
 const AT_LEAST: usize = 3;
 
-/// The newest backup is stale when it began longer ago than this: a day, and two hours of grace.
-pub const STALE_AFTER: SignedDuration = SignedDuration::from_hours(26);
+/// The newest backup is stale when it began longer ago than this: a day, and an hour of grace. When the pruning of 03:30 comes and
+/// the backup of 01:30 was never begun, the newest is 26 hours old.
+pub const STALE_AFTER: SignedDuration = SignedDuration::from_hours(25);
 
 /// A backup, as far as this matters: complete, with a manifest that can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +76,7 @@ pub struct Plan {
     pub held_back: Option<String>,
 }
 
-/// `last_failed`: whether the last run of the backup failed, or was never heard of again.
+/// `last_failed`: whether the last run of the backup failed, or has not ended in the time that it may take.
 pub fn plan(backups: &[Made], last_failed: bool, now: Timestamp) -> Plan {
     let mut newest_first: Vec<&Made> = backups.iter().filter(|made| made.started_at <= now).collect();
     newest_first.sort_by(|one, other| (other.started_at, &other.id).cmp(&(one.started_at, &one.id)));
@@ -172,9 +173,9 @@ mod tests {
         let failed = plan(&old, true, now());
         assert!(failed.remove.is_empty() && failed.held_back.unwrap().contains("failed"));
         assert_eq!(failed.keep.len(), old.len());
-        let stale = plan(&old[1..], false, now() + SignedDuration::from_hours(1));
-        assert!(stale.remove.is_empty() && stale.held_back.unwrap().contains("27 hours"));
-        assert!(plan(&[hours_ago(26)], false, now()).held_back.is_none());
+        let stale = plan(&old[1..], false, now());
+        assert!(stale.remove.is_empty() && stale.held_back.unwrap().contains("26 hours"), "tonight's was never begun");
+        assert!(plan(&[hours_ago(25)], false, now()).held_back.is_none());
         assert_eq!(plan(&[], false, now()).held_back.as_deref(), Some("there is no backup"));
     }
 

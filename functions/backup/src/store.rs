@@ -46,6 +46,17 @@ pub struct Broken {
     pub problem: String,
 }
 
+/// Some of them, with what is wrong: for a person.
+pub(crate) fn in_words(broken: &[Broken]) -> String {
+    const SOME: usize = 5;
+    let mut words: Vec<_> = broken.iter().take(SOME).map(|Broken { id, problem }| format!("{id}: {problem}")).collect();
+    let more = broken.len().saturating_sub(SOME);
+    if more > 0 {
+        words.push(format!("{more} more"));
+    }
+    words.join("; ")
+}
+
 /// An object, or an upload of one that was never completed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {

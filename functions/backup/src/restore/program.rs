@@ -36,7 +36,7 @@ pub(super) struct Work<'a> {
     pub(super) programs: &'a Programs,
     pub(super) bridge: &'a Bridge,
     pub(super) url: &'a DatabaseUrl,
-    pub(super) superuser: bool,
+    pub(super) can: list::Can,
     pub(super) step: &'a watch::Sender<Step>,
 }
 
@@ -143,7 +143,7 @@ impl Work<'_> {
     }
 
     fn list_file(&self, contents: &str) -> Result<(NamedTempFile, Vec<String>), RestoreError> {
-        let (kept, left_out) = list::list_file(contents, self.superuser);
+        let (kept, left_out) = list::list_file(contents, &self.can);
         let mut file = NamedTempFile::with_prefix("solo-restore-")?;
         file.write_all(kept.as_bytes())?;
         Ok((file, left_out))

@@ -5,6 +5,7 @@
 mod support;
 
 mod damage;
+mod others;
 mod service;
 
 use std::time::Duration;
@@ -26,6 +27,9 @@ struct World {
     database: TestDatabase,
     backups: TestBackups,
     store: Store,
+    /// Instead of the restorer's.
+    server: Option<DatabaseUrl>,
+    storage_gb: Option<u64>,
 }
 
 impl World {
@@ -35,20 +39,21 @@ impl World {
         let (manifest, stored) = support::take(&database.admin_url(), AT).await;
         support::put(&backups, &manifest, &stored).await;
         let store = support::store(&backups).await;
-        Self { database, backups, store }
+        Self { database, backups, store, server: None, storage_gb: None }
     }
 
     /// Where a drill may make databases: the prefix lets the test stack find what a failed test left.
     fn server(&self) -> DatabaseUrl {
-        self.database.restorer_url()
+        self.server.clone().unwrap_or_else(|| self.database.restorer_url())
     }
 
     async fn drill(&self, arguments: &Arguments, within: Duration) -> Result<backup::drill::Done, String> {
+        let _alone = support::alone(&self.database).await;
         let (step, _) = watch::channel(Step::default());
         let server = self.server();
         let programs = support::programs().await;
-        let drill =
-            Drill { programs: &programs, store: &self.store, server: &server, deadline: Instant::now() + within };
+        let (store, storage_gb, deadline) = (&self.store, self.storage_gb, Instant::now() + within);
+        let drill = Drill { programs: &programs, store, server: &server, storage_gb, deadline };
         let unique = u32::from_be_bytes(Uuid::new_v4().into_bytes()[..4].try_into().unwrap());
         let done = drill.run(arguments, clock::now(), unique, &step).await.map_err(|error| error.to_string());
         assert_eq!(self.scratch(unique).await, 0, "the scratch database is gone: {done:?}");
@@ -100,7 +105,7 @@ async fn what_is_kept_belongs_to_the_restorer_has_its_privileges_and_its_name() 
     assert_eq!((row.get::<_, i64>(0), row.get::<_, &str>(1)), (2_000, "solo_restorer"));
     let refused = world.drill(&arguments(json!({"keep_as": name})), LONG).await.unwrap_err();
     assert!(refused.contains("already"), "{refused}");
-    for bad in ["", "Solo", "pg\"; DROP DATABASE solo; --", &"a".repeat(64)] {
+    for bad in ["", "Solo", "pg\"; DROP DATABASE solo; --", "solo_drill_mine", &"a".repeat(64)] {
         let refused = world.drill(&arguments(json!({"keep_as": bad})), LONG).await.unwrap_err();
         assert!(refused.contains("no name for a database"), "{refused}");
     }
@@ -120,19 +125,22 @@ async fn a_backup_that_is_not_there_is_named() {
 #[tokio::test]
 async fn a_drill_that_takes_too_long_is_ended_and_leaves_nothing() {
     let world = World::new().await;
-    let error = world.drill(&Arguments::default(), Duration::from_millis(20_300)).await.unwrap_err();
+    let error = world.drill(&Arguments::default(), Duration::from_millis(60_300)).await.unwrap_err();
     assert!(error.contains("in the time that there was"), "{error}");
 }
 
 #[tokio::test]
 async fn what_a_killed_drill_left_is_dropped_by_the_next() {
     let world = World::new().await;
-    let (old, young) = (clock::now() - jiff::SignedDuration::from_mins(21), clock::now());
+    let (old, young) =
+        (clock::now() - jiff::SignedDuration::from_secs(2), clock::now() + jiff::SignedDuration::from_hours(1));
     let unique = u32::from_be_bytes(Uuid::new_v4().into_bytes()[..4].try_into().unwrap());
     let names = [old, young].map(|at| backup::restore::Scratch::name_at(at, unique));
+    let alone = support::alone(&world.database).await;
     for name in &names {
         backup::restore::Scratch::create(&world.server(), name).await.unwrap();
     }
+    drop(alone);
     world.drill(&Arguments::default(), LONG).await.unwrap();
     let left = format!("SELECT string_agg(datname, ' ') FROM pg_database WHERE datname LIKE '%{unique:08x}'");
     assert_eq!(world.database.text(&left).await, names[1]);

@@ -15,6 +15,7 @@ async fn function(world: &World) -> Backup {
         ("DATABASE_SECRET_ID", login.id),
         ("RESTORER_LOGIN_SECRET_ID", restorer.id),
         ("OUTBOUND_QUEUE_URL", queues.config.outbound_url),
+        ("DATABASE_STORAGE_GB", "500".into()),
         ("BACKUPS_BUCKET", world.backups.bucket.clone()),
         ("PG_PROGRAMS", super::support::programs_dir().display().to_string()),
     ];
@@ -25,6 +26,7 @@ async fn function(world: &World) -> Backup {
 #[tokio::test]
 async fn a_drill_is_on_record_with_what_it_proved() {
     let world = World::new().await;
+    let _alone = super::support::alone(&world.database).await;
     let answer = function(&world).await.invoke(json!({"job": "drill"}), 0).await.unwrap();
     assert_eq!(answer["outcome"], "succeeded");
     let result = &answer["result"];
@@ -40,6 +42,7 @@ async fn a_drill_that_fails_raises_an_alert_that_says_why() {
     let world = World::new().await;
     world.backups.put(&backup::store::archive_key(ID), "damaged").await;
     let event = json!({"job": "drill", "backup": ID});
+    let _alone = super::support::alone(&world.database).await;
     let error = function(&world).await.invoke(event, 0).await.unwrap_err().to_string();
     assert!(error.contains("another size"), "{error}");
     let alert = world.database.text("SELECT message FROM alerts WHERE key = 'job_failed:drill'").await;

@@ -148,6 +148,36 @@ async fn the_function_asks_the_records_how_the_last_backup_went() {
         database.text("SELECT string_agg(outcome, ' ') FROM job_runs WHERE job = 'prune'").await,
         "succeeded succeeded"
     );
+    // One that began, and never ended.
+    database
+        .execute(
+            "INSERT INTO job_runs (id, job, started_at, stuck_at)
+             VALUES (gen_random_uuid(), 'backup', now() + interval '1 second', now() + interval '1 hour')",
+        )
+        .await;
+    assert!(run().await["held_back"].is_null(), "it may still end");
+    database
+        .execute(
+            "UPDATE job_runs SET started_at = now() - interval '2 hours' WHERE job = 'backup' AND finished_at IS NOT NULL;
+             UPDATE job_runs SET started_at = now() - interval '1 hour', stuck_at = now() - interval '1 second'
+              WHERE job = 'backup' AND finished_at IS NULL",
+        )
+        .await;
+    assert!(run().await["held_back"].as_str().unwrap().contains("failed"));
+    database.execute("DELETE FROM job_runs WHERE job = 'backup' AND finished_at IS NULL").await;
+    // What is broken is told of, when the rest is done.
+    let broken = "20200101T013000Z-00000000";
+    // Two of them at least are of one month.
+    let old =
+        [backup_of(&backups, now, 300).await, backup_of(&backups, now, 299).await, backup_of(&backups, now, 298).await];
+    backups.put(&manifest_key(broken), "{").await;
+    let error = function.invoke(json!({"job": "prune"}), 0).await.unwrap_err().to_string();
+    assert!(error.contains("are no backups") && error.contains(broken), "{error}");
+    let left = backups.objects().await;
+    let went = old.iter().filter(|id| !left.contains(&manifest_key(id))).count();
+    assert!(went >= 1 && left.contains(&manifest_key(broken)), "{left:?}");
+    let alert = database.text("SELECT message FROM alerts WHERE key = 'job_failed:prune'").await;
+    assert!(alert.contains(broken), "{alert}");
     // What needs a login that this function does not have says so.
     let error = function.invoke(json!({"job": "drill"}), 0).await.unwrap_err().to_string();
     assert!(error.contains("RESTORER_LOGIN_SECRET_ID"), "{error}");

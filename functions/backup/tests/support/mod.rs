@@ -12,8 +12,9 @@ use backup::{
 };
 use secrecy::ExposeSecret as _;
 use shared::db::{Credentials, DatabaseUrl, connect_for_maintenance};
-use testkit::{TestBackups, variable};
+use testkit::{TestBackups, TestDatabase, variable};
 use tokio::process::Command;
+use tokio_postgres::Client;
 
 pub fn programs_dir() -> PathBuf {
     PathBuf::from(variable("PG_PROGRAMS"))
@@ -21,6 +22,17 @@ pub fn programs_dir() -> PathBuf {
 
 pub async fn programs() -> Programs {
     Programs::find(Some(&programs_dir())).await.unwrap()
+}
+
+/// A drill drops what older ones left: in a stage they run one at a time, and so they do here, until this is dropped.
+pub async fn alone(database: &TestDatabase) -> Client {
+    let url = database.admin_url().with_database("postgres");
+    let client = connect_for_maintenance(url, Credentials::Url).await.unwrap();
+    client
+        .batch_execute("SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_advisory_lock(7214)")
+        .await
+        .unwrap();
+    client
 }
 
 /// One of PostgreSQL's programs, connected.

@@ -2,7 +2,8 @@
 -- its objects go to solo_owner, and it itself to the master user, as if it had been made by them.
 --
 -- REASSIGN OWNED also takes the role's other databases, which a restore or a drill may be at work in: they are given back
--- in the same transaction. Without a restored database nothing happens.
+-- in the same transaction: those that were the restorer's before, and those that it made meanwhile and that went to solo_owner with the
+-- others. One that was dropped meanwhile is no matter. Without a restored database nothing happens.
 --
 -- The backup's own run was under way when the snapshot was taken. Here it never ends, and would keep others from beginning.
 -- And no job is late because the backup is old: they are watched from now on.
@@ -21,8 +22,16 @@ BEGIN
     GRANT solo_owner, solo_restorer TO CURRENT_USER;
     SELECT array_agg(datname) INTO others FROM pg_database WHERE datdba = restorer AND oid <> here;
     REASSIGN OWNED BY solo_restorer TO solo_owner;
+    -- solo_owner itself makes none.
+    SELECT array_cat(others, array_agg(datname)) INTO others
+      FROM pg_database
+     WHERE datdba = 'solo_owner'::regrole AND oid <> here AND datname <> ALL (coalesce(others, '{}'));
     FOREACH other IN ARRAY coalesce(others, '{}') LOOP
-        EXECUTE format('ALTER DATABASE %I OWNER TO solo_restorer', other);
+        BEGIN
+            EXECUTE format('ALTER DATABASE %I OWNER TO solo_restorer', other);
+        EXCEPTION WHEN invalid_catalog_name THEN
+            NULL;
+        END;
     END LOOP;
     EXECUTE format('ALTER DATABASE %I OWNER TO CURRENT_USER', current_database());
     IF to_regclass('job_runs') IS NOT NULL THEN
