@@ -165,7 +165,7 @@ fn announce(manifest: &Manifest, place: &str, target: &Target) {
     );
     match &target.into {
         Into::New { then: Some(name), .. } => {
-            println!("  where   {place}, a new database; called {name} when it is equal")
+            println!("  where   {place}, a new database; called {name} when it is equal");
         }
         Into::New { .. } => println!("  where   {place}, a new database; dropped again when this fails"),
         Into::Existing => println!("  where   {place}, which is there, and empty"),

@@ -29,7 +29,7 @@ Resources:
   Database: {Type: AWS::Serverless::Application, Properties: {Location: infra/database.yaml}}
 ";
 
-/// What puts pg_dump into place does.
+/// What puts `pg_dump` into place does.
 const PYTHON: &str = "#!/bin/sh\necho \"$@\" >> \"$SAM_ROOT/programs.log\"\n";
 
 /// What cargo-lambda does: the binaries, unless it is told to fail.

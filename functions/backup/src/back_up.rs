@@ -30,7 +30,13 @@ pub enum BackUpError {
 }
 
 impl Backup {
-    pub(crate) async fn back_up(&self, progress: &Progress<'_>, deadline: Instant) -> Result<Taken, BackUpError> {
+    /// A person who asks for it (`by_hand`) is not refused by an estimate: trying is how a pace is measured anew.
+    pub(crate) async fn back_up(
+        &self,
+        by_hand: bool,
+        progress: &Progress<'_>,
+        deadline: Instant,
+    ) -> Result<Taken, BackUpError> {
         let secret = self.settings.reader_secret_id.clone().ok_or(BackUpError::NoReader)?;
         let login = Credentials::new(Some(secret), &self.platform.secrets);
         let dump = Dump {
@@ -38,7 +44,7 @@ impl Backup {
             programs: self.programs().await?,
             bucket: &Bucket::new(&self.platform.aws, self.settings.bucket.clone(), self.settings.patience),
             release: self.settings.release.clone(),
-            pace: pace::measured(&self.platform.database).await?,
+            pace: if by_hand { None } else { pace::measured(&self.platform.database).await? },
             deadline,
         };
         Ok(dump::take(&dump, async |far| progress.tell(&far).await).await?)

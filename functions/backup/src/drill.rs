@@ -128,7 +128,7 @@ impl Backup {
 }
 
 /// Kept back to drop the database.
-const TO_DROP: std::time::Duration = std::time::Duration::from_secs(60);
+const TO_DROP: std::time::Duration = std::time::Duration::from_mins(1);
 
 impl Drill<'_> {
     /// `unique` is random: part of the scratch database's name.

@@ -44,9 +44,9 @@ pub enum DumpError {
     #[error("the server's version {0:?} is not understood")]
     Version(String),
     #[error(
-        "the database has {} MB; at the pace of the last backups a dump takes {} s, and there are {} s: it has outgrown its \
+        "the database has {} MB; at the pace of the fastest of the last five backups a dump takes {} s, and there are {} s: it has outgrown its \
          function. Rely on the snapshots of the database service, and dump from a machine without this limit \
-         (docs/backups.md)", bytes / 1_000_000, needs.as_secs(), has.as_secs()
+         (docs/backups.md). `solo backup run` tries all the same", bytes / 1_000_000, needs.as_secs(), has.as_secs()
     )]
     Outgrown { bytes: u64, needs: Duration, has: Duration },
     #[error("it was not done in time: {plain} bytes were dumped, {stored} stored, when its function's time was up")]
@@ -81,8 +81,9 @@ pub struct Dump<'a> {
     pub bucket: &'a Bucket,
     /// The commit of the function.
     pub release: Option<String>,
-    /// Bytes of the database a second, of the backups before this one.
-    pub pace: f64,
+    /// Bytes of the database a second, of the backups before this one. `None`: there is nothing to go by, or it is to be tried all
+    /// the same.
+    pub pace: Option<f64>,
     /// Nothing of it goes on after this.
     pub deadline: Instant,
 }
@@ -190,8 +191,8 @@ async fn prepare(dump: &Dump<'_>, until: Instant) -> Result<(Bridge, Snapshot, A
     let about = snapshot.about().await?;
     let server = Version::parse(&about.server_version);
     dump.programs.check_server(&server.ok_or_else(|| DumpError::Version(about.server_version.clone()))?)?;
-    let (needs, has) = (estimate(about.bytes, dump.pace), until.saturating_duration_since(Instant::now()));
-    if needs > has {
+    let has = until.saturating_duration_since(Instant::now());
+    if let Some(needs) = dump.pace.map(|pace| estimate(about.bytes, pace)).filter(|needs| *needs > has) {
         return Err(DumpError::Outgrown { bytes: about.bytes, needs, has });
     }
     Ok((bridge, snapshot, about))

@@ -101,7 +101,7 @@ impl Backup {
         self.platform
             .invoke(&event, &known, deadline, async |job, progress, deadline| match job.name {
                 // Boxed: the compiler gives up on futures of this depth.
-                "backup" => outcome(Box::pin(self.back_up(progress, deadline)).await),
+                "backup" => outcome(Box::pin(self.back_up(event.get("actor").is_some(), progress, deadline)).await),
                 "prune" => outcome(Box::pin(self.prune()).await),
                 "drill" => outcome(Box::pin(self.drill(&event, progress, deadline)).await),
                 other => Err(format!("{other} is not a job of this function")),

@@ -5,9 +5,6 @@ use std::time::Duration;
 use serde::Deserialize;
 use shared::db::{Database, DbError};
 
-/// What is assumed until there is something to go by, in bytes of the database a second. A published figure for a small RDS
-/// instance is 11.8 MB/s.
-const CAUTIOUS: f64 = 8e6;
 /// A shorter dump says little about how fast a long one is.
 const TELLING: f64 = 20.0;
 
@@ -22,18 +19,18 @@ struct Past {
     seconds: f64,
 }
 
-/// Bytes of the database a second: the slowest of the last dumps, or a cautious guess.
-pub async fn measured(database: &Database) -> Result<f64, DbError> {
+/// Bytes of the database a second: the fastest of the last five dumps. `None` when none of them took long enough to tell: then the only
+/// way to know is to try.
+pub async fn measured(database: &Database) -> Result<Option<f64>, DbError> {
     let mut session = database.session().await?;
     let rows = session.query(LAST, &[]).await?;
     let past = rows.iter().filter_map(|row| serde_json::from_value(row.get(0)).ok());
-    Ok(slowest(past))
+    Ok(fastest(past))
 }
 
-fn slowest(past: impl Iterator<Item = Past>) -> f64 {
+fn fastest(past: impl Iterator<Item = Past>) -> Option<f64> {
     let telling = past.filter(|past| past.seconds >= TELLING && past.database_bytes > 0.0);
-    let slowest = telling.map(|past| past.database_bytes / past.seconds).reduce(f64::min);
-    slowest.unwrap_or(CAUTIOUS)
+    telling.map(|past| past.database_bytes / past.seconds).reduce(f64::max)
 }
 
 /// How long a dump will take.
@@ -47,23 +44,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_slowest_of_the_telling_ones_counts() {
+    fn the_fastest_of_the_telling_ones_counts() {
         let past = |list: &[(f64, f64)]| {
-            slowest(
-                list.iter()
-                    .map(|&(database_bytes, seconds)| Past { database_bytes, seconds })
-                    .collect::<Vec<_>>()
-                    .into_iter(),
-            )
+            let list: Vec<_> = list.iter().map(|&(database_bytes, seconds)| Past { database_bytes, seconds }).collect();
+            fastest(list.into_iter()).map(f64::to_bits)
         };
-        assert_eq!(past(&[]).to_bits(), CAUTIOUS.to_bits());
-        assert_eq!(past(&[(1e6, 1.0)]).to_bits(), CAUTIOUS.to_bits());
-        assert_eq!(past(&[(2e9, 100.0), (3e9, 100.0), (1e3, 1.0)]).to_bits(), 2e7_f64.to_bits());
+        assert_eq!(past(&[]), None);
+        assert_eq!(past(&[(1e6, 1.0)]), None, "too short to tell");
+        assert_eq!(past(&[(2e9, 100.0), (3e9, 100.0), (1e9, 1.0)]), Some(3e7_f64.to_bits()));
     }
 
     #[test]
     fn an_estimate_is_size_over_pace() {
-        assert_eq!(estimate(8_000_000_000, CAUTIOUS), Duration::from_secs(1000));
+        assert_eq!(estimate(8_000_000_000, 8e6), Duration::from_secs(1000));
         assert_eq!(estimate(u64::MAX, 1e-9), Duration::MAX);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use shared::db::{Credentials, DatabaseUrl, connect_for_maintenance};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, error::SqlState};
 
 use super::{RestoreError, database_error};
 
@@ -59,13 +59,17 @@ impl Scratch {
 }
 
 /// Nothing happens when it is not there.
+///
+/// Who is connected is thrown out. That may be autovacuum, which belongs to a superuser: nobody else may throw it out by force, but a
+/// plain DROP asks it to go, and waits 5 s for it.
 pub async fn drop_database(maintenance: &DatabaseUrl, name: &str) -> Result<(), RestoreError> {
     let client = connect_for_maintenance(maintenance.clone(), Credentials::Url).await?;
-    let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote(name));
-    client
-        .batch_execute(&drop)
-        .await
-        .map_err(|source| database_error(&format!("dropping the database {name}"), &source))
+    let plain = format!("DROP DATABASE IF EXISTS {}", quote(name));
+    let mut dropped = client.batch_execute(&format!("{plain} WITH (FORCE)")).await;
+    if dropped.as_ref().is_err_and(|error| error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE)) {
+        dropped = client.batch_execute(&plain).await;
+    }
+    dropped.map_err(|source| database_error(&format!("dropping the database {name}"), &source))
 }
 
 /// Drops what drills left behind that were killed: scratch databases of this role that are older than the drill of `now`.

@@ -14,6 +14,11 @@ BEGIN
          WHERE relowner = 'solo_owner'::regrole AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND relpersistence <> 't'
            AND NOT CASE relkind WHEN 'S' THEN has_sequence_privilege('solo_reader', oid, 'SELECT')
                                 ELSE has_table_privilege('solo_reader', oid, 'SELECT') END
+        UNION ALL
+        SELECT format('GRANT SELECT ON LARGE OBJECT %s TO solo_reader', oid)
+          FROM pg_largeobject_metadata
+         WHERE lomowner = 'solo_owner'::regrole
+           AND NOT EXISTS (SELECT FROM aclexplode(lomacl) WHERE grantee = 'solo_reader'::regrole AND privilege_type = 'SELECT')
     LOOP
         EXECUTE granting;
     END LOOP;
