@@ -29,7 +29,7 @@ async fn drift_is_told_in_lines_and_resolved_when_it_is_gone() {
     assert!(alerts[0].starts_with("warning schema_drift: ") && alerts[0].contains("in 3 places"), "{alerts:?}");
     assert!(alerts[0].contains("+ column payments.note: text"), "{alerts:?}");
     let id = world.database.text("SELECT id::text FROM job_runs WHERE result ->> 'differences' LIKE '%note%'").await;
-    assert!(alerts[0].ends_with(&format!("All: solo jobs show {id}")), "{alerts:?}");
+    assert!(alerts[0].ends_with(&format!("All: solo jobs show {id} --stage <stage>")), "{alerts:?}");
 
     world
         .database

@@ -92,7 +92,7 @@ async fn each_invariant_is_seen_broken_and_mended() {
         let start = format!("{} reconciliation_failure:{name}: {}: ", invariant.severity, invariant.means);
         assert_eq!(alerts.len(), 1, "{broken}: {alerts:?}");
         assert!(alerts[0].starts_with(&start) && alerts[0].contains(first), "{broken}: {alerts:?}");
-        assert!(alerts[0].ends_with(&format!("To do: {}", invariant.todo)), "{broken}: {alerts:?}");
+        assert!(alerts[0].contains(&format!("To do: {}", invariant.todo)), "{broken}: {alerts:?}");
 
         world
             .database
