@@ -46,6 +46,10 @@ pub struct Patience {
     pub attempts: u32,
 }
 
+/// How much longer than a part the last request may take: what many parts are made into one object meanwhile ("several minutes",
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>).
+const COMPLETION: u32 = 4;
+
 impl Default for Patience {
     /// A part is on its way for a second, usually.
     fn default() -> Self {
@@ -58,6 +62,7 @@ impl Default for Patience {
 pub struct Bucket {
     client: Client,
     name: String,
+    patience: Patience,
 }
 
 impl Bucket {
@@ -71,7 +76,7 @@ impl Bucket {
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(patience.attempts))
             .build();
-        Self { client: Client::from_conf(config), name }
+        Self { client: Client::from_conf(config), name, patience }
     }
 
     /// One object, in one request.
@@ -173,7 +178,12 @@ impl Upload {
         let all = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         let client = &self.bucket.client;
         let request = client.complete_multipart_upload().bucket(&self.bucket.name).key(&self.key).if_none_match("*");
-        match request.set_upload_id(self.id.clone()).multipart_upload(all).send().await {
+        let timeouts =
+            TimeoutConfig::builder().operation_attempt_timeout(COMPLETION * self.bucket.patience.attempt).build();
+        let patiently = aws_sdk_s3::config::Builder::new().timeout_config(timeouts);
+        let request =
+            request.set_upload_id(self.id.clone()).multipart_upload(all).customize().config_override(patiently);
+        match request.send().await {
             Ok(_) => Ok(()),
             Err(error) => self.bucket.resolve(&self.key, &self.mark, self.bytes, &error).await,
         }

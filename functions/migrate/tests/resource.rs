@@ -315,7 +315,9 @@ async fn a_login_that_was_rotated_takes_effect_by_migrating_again() {
     let login = |password: &str| json!({"username": "solo_reader", "password": password});
     let (old, new) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
     let secret = TestSecrets::of(Kind::ReaderLogin, &login(&old)).await;
-    let resource = world.resource_with(&[("READER_LOGIN_SECRET_ID", &secret.id)]).await;
+    let restorer = TestSecrets::restorer_login().await;
+    let logins = [("READER_LOGIN_SECRET_ID", secret.id.as_str()), ("RESTORER_LOGIN_SECRET_ID", restorer.id.as_str())];
+    let resource = world.resource_with(&logins).await;
     let enters = async |password: &str| {
         let url: DatabaseUrl = world.database.admin_url().with_user("solo_reader", Some(SecretString::from(password)));
         connect_for_maintenance(url, Credentials::Url).await.is_ok()
@@ -327,4 +329,5 @@ async fn a_login_that_was_rotated_takes_effect_by_migrating_again() {
         entered.push((enters(&old).await, enters(&new).await));
     }
     assert_eq!(entered, [(true, false), (false, true), (false, false)]);
+    connect_for_maintenance(world.database.restorer_url(), Credentials::Url).await.unwrap();
 }

@@ -113,3 +113,12 @@ def test_a_name_of_one_kind_is_none_of_another(known):
         assert names.kind_of(arn, known) == kind
         of = {name for name, pattern in known.items() if covers("a", pattern, "a", arn)}
         assert of <= {kind}, (arn, of)
+
+
+def test_only_the_writer_of_backups_bears_that_it_may_not_list_them(found):
+    bucket = "arn:aws:s3:::test-0-backups"
+    assert found("Backup", [Call("s3:ListBucket", bucket, False)]) == []
+    assert found("Backup", [Call("s3:DeleteObject", f"{bucket}/database/x", False)]) == [
+        f"Backup was denied s3:DeleteObject on {bucket}/database/x (once)"
+    ]
+    assert found("Worker", [Call("s3:ListBucket", bucket, False)]) == [f"Worker was denied s3:ListBucket on {bucket} (once)"]

@@ -8,13 +8,16 @@ use testkit::{TestQueues, TestSecrets};
 use super::{ID, World};
 
 async fn function(world: &World) -> Backup {
-    let queues = TestQueues::create().await;
+    function_with(world, &TestQueues::create().await).await
+}
+
+async fn function_with(world: &World, queues: &TestQueues) -> Backup {
     let (login, restorer) = (TestSecrets::app_login().await, TestSecrets::restorer_login().await);
     let variables = [
         ("DATABASE_URL", world.database.admin_url().with_user("nobody", None).to_string() + "?sslmode=disable"),
         ("DATABASE_SECRET_ID", login.id),
         ("RESTORER_LOGIN_SECRET_ID", restorer.id),
-        ("OUTBOUND_QUEUE_URL", queues.config.outbound_url),
+        ("OUTBOUND_QUEUE_URL", queues.config.outbound_url.clone()),
         ("DATABASE_STORAGE_GB", "500".into()),
         ("BACKUPS_BUCKET", world.backups.bucket.clone()),
         ("PG_PROGRAMS", super::support::programs_dir().display().to_string()),
@@ -47,4 +50,13 @@ async fn a_drill_that_fails_raises_an_alert_that_says_why() {
     assert!(error.contains("another size"), "{error}");
     let alert = world.database.text("SELECT message FROM alerts WHERE key = 'job_failed:drill'").await;
     assert!(alert.contains("another size") && alert.contains(ID), "{alert}");
+}
+
+#[tokio::test]
+async fn a_drill_that_cannot_be_recorded_is_told_around_the_database() {
+    let (world, queues) = (World::new().await, TestQueues::create().await);
+    world.database.execute("REVOKE ALL ON job_runs FROM solo_app").await;
+    function_with(&world, &queues).await.invoke(json!({"job": "drill"}), 0).await.unwrap_err();
+    let sent = queues.outbound().await;
+    assert!(sent.iter().any(|message| message.body.contains("database_failed")), "{sent:?}");
 }

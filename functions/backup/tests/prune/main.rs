@@ -23,6 +23,18 @@ async fn backup_of(backups: &TestBackups, now: Timestamp, days: i64) -> String {
     id
 }
 
+async fn function(database: &TestDatabase, queues: &TestQueues, backups: &TestBackups) -> Backup {
+    let login = TestSecrets::app_login().await;
+    let variables = [
+        ("DATABASE_URL", database.admin_url().with_user("nobody", None).to_string() + "?sslmode=disable"),
+        ("DATABASE_SECRET_ID", login.id),
+        ("OUTBOUND_QUEUE_URL", queues.config.outbound_url.clone()),
+        ("BACKUPS_BUCKET", backups.bucket.clone()),
+    ];
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    Backup::new(Settings::load(&Env::of(&variables)).unwrap()).await.unwrap()
+}
+
 #[tokio::test]
 async fn what_is_not_kept_goes_with_its_archive_and_the_rest_stays() {
     let (backups, now) = (TestBackups::create().await, clock::now());
@@ -123,15 +135,7 @@ async fn the_function_asks_the_records_how_the_last_backup_went() {
     for day in 0..12 {
         backup_of(&backups, now, day).await;
     }
-    let login = TestSecrets::app_login().await;
-    let variables = [
-        ("DATABASE_URL", database.admin_url().with_user("nobody", None).to_string() + "?sslmode=disable"),
-        ("DATABASE_SECRET_ID", login.id.clone()),
-        ("OUTBOUND_QUEUE_URL", queues.config.outbound_url.clone()),
-        ("BACKUPS_BUCKET", backups.bucket.clone()),
-    ];
-    let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let function = Backup::new(Settings::load(&Env::of(&variables)).unwrap()).await.unwrap();
+    let function = function(&database, &queues, &backups).await;
     let run = async || function.invoke(json!({"job": "prune"}), 0).await.unwrap()["result"].clone();
     database
         .execute(
@@ -181,4 +185,15 @@ async fn the_function_asks_the_records_how_the_last_backup_went() {
     // What needs a login that this function does not have says so.
     let error = function.invoke(json!({"job": "drill"}), 0).await.unwrap_err().to_string();
     assert!(error.contains("RESTORER_LOGIN_SECRET_ID"), "{error}");
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_be_recorded_is_told_around_the_database() {
+    let (database, queues, backups) =
+        (TestDatabase::new().await, TestQueues::create().await, TestBackups::create().await);
+    database.execute("REVOKE ALL ON job_runs FROM solo_app").await;
+    let function = function(&database, &queues, &backups).await;
+    function.invoke(json!({"job": "prune"}), 0).await.unwrap_err();
+    let sent = queues.outbound().await;
+    assert!(sent.iter().any(|message| message.body.contains("database_failed")), "{sent:?}");
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use shared::invariants::Invariant;
 
 use crate::support::World;
+use reconcile::Reconcile;
 
 const fn named(name: &'static str, query: &'static str) -> Invariant {
     Invariant::new(name, query, "it is broken", "mend it")
@@ -92,4 +93,14 @@ async fn two_invariants_of_one_name_fail_the_job() {
     let error = reconcile.invoke(json!({"job": "reconcile"}), deadline).await.unwrap_err();
     assert!(error.to_string().contains("two invariants of the name a"), "{error}");
     assert!(world.alerts().await[0].starts_with("warning job_failed:reconcile: "));
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_be_recorded_is_told_around_the_database() {
+    let world = World::new().await;
+    world.database.execute("REVOKE ALL ON job_runs FROM solo_app").await;
+    let reconcile = Reconcile::with(world.settings(), &[]).await.unwrap();
+    reconcile.invoke(json!({"job": "reconcile"}), 0).await.unwrap_err();
+    let sent = world.queues.outbound().await;
+    assert!(sent.iter().any(|message| message.body.contains("database_failed")), "{sent:?}");
 }

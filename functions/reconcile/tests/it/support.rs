@@ -23,6 +23,7 @@ use uuid::Uuid;
 pub struct World {
     pub database: TestDatabase,
     pub app_secret: TestSecrets,
+    pub queues: TestQueues,
     variables: Vec<(&'static str, String)>,
 }
 
@@ -40,7 +41,7 @@ impl World {
             ("APP_SECRET_ID", app_secret.id.clone()),
             ("OUTBOUND_QUEUE_URL", queues.config.outbound_url.clone()),
         ];
-        Self { database, app_secret, variables }
+        Self { database, app_secret, queues, variables }
     }
 
     pub fn settings(&self) -> Settings {
