@@ -22,6 +22,8 @@ BUILT = ROOT / ".aws-sam/build"
 
 # Bytes of a zip, which Lambda fetches and unpacks at each cold start.
 BUDGET = 6_000_000
+# pg_dump, pg_restore and their library, in what makes and restores backups.
+PROGRAMS = dict.fromkeys(["Backup", "Prune", "Drill"], 500_000)
 # Fields of an ELF header: e_machine.
 MACHINES = {"x86_64": 62, "arm64": 183}
 # The C library of Amazon Linux 2023.
@@ -60,7 +62,7 @@ def test_packages_are_small(tmp_path, capsys):
         print(f"\n{'function':10} {'binary MB':>10} {'zip MB':>8}   (budget {BUDGET / 1e6:.1f})")
         for name, (binary, packed) in sizes.items():
             print(f"{name:10} {binary / 1e6:10.2f} {packed / 1e6:8.2f}")
-    assert {name: packed for name, (_, packed) in sizes.items() if packed > BUDGET} == {}
+    assert {name: packed for name, (_, packed) in sizes.items() if packed > BUDGET + PROGRAMS.get(name, 0)} == {}
 
 
 def test_packages_are_deterministic(tmp_path):
@@ -74,11 +76,19 @@ def test_packages_are_deterministic(tmp_path):
     assert len(hashes) == 1
 
 
+def dynamic_strings(binary):
+    """`.dynstr` of an ELF file. Elsewhere in it, what is embedded and compressed may read like anything."""
+    table, (size, count) = struct.unpack_from("<Q", binary, 0x28)[0], struct.unpack_from("<HH", binary, 0x3A)
+    sections = [struct.unpack_from("<IQQQQ", binary, table + 4 + number * size) for number in range(count)]
+    # Strings that are loaded when it runs.
+    return b"".join(binary[at : at + length] for kind, flags, _, at, length in sections if kind == 3 and flags & 2)
+
+
 def test_binaries_are_for_the_machine_that_runs_them(function):
     binary = binary_of(function).read_bytes()
     assert binary[:6] == b"\x7fELF\x02\x01"
     assert struct.unpack_from("<H", binary, 18)[0] == MACHINES[ARCHITECTURE]
-    needed = {tuple(map(int, found.split(b"."))) for found in re.findall(rb"GLIBC_(\d+\.\d+)", binary)}
+    needed = {tuple(map(int, found.split(b"."))) for found in re.findall(rb"GLIBC_(\d+\.\d+)", dynamic_strings(binary))}
     assert needed and max(needed) <= GLIBC
 
 
