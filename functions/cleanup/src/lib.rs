@@ -1,6 +1,6 @@
 //! The job `cleanup`: what is done with goes, when its time is over (`[retention]` of `solo.toml`).
 //!
-//! It takes small batches, each a statement and a transaction of its own, oldest first, and pauses between them ([`pace`]). It may
+//! It takes small batches, each a statement and a transaction of its own, oldest first, and pauses between them (`pace.rs`). It may
 //! be stopped at any moment: the next run finds what is left by its age, and nothing else remembers how far it was.
 //!
 //! What may go at all, and its floors, are in the database (migration 0016): the functions' role can delete in no other way.
