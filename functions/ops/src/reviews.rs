@@ -70,7 +70,8 @@ pub(crate) async fn list(session: &mut Session<'_>, limit: u16, after: Option<Cu
 
 pub(crate) async fn show(session: &mut Session<'_>, id: Option<Uuid>) -> Result<Outcome, DbError> {
     let Some(row) = session.query_opt(SHOW, &[&id]).await? else {
-        let what = id.map_or_else(|| "review yet: `solo jobs run review` makes one".to_owned(), |id| format!("review {id}"));
+        let what =
+            id.map_or_else(|| "review yet: `solo jobs run review` makes one".to_owned(), |id| format!("review {id}"));
         return Ok(Outcome::NotFound { what });
     };
     let findings = serde_json::from_value(row.try_get("findings")?)
