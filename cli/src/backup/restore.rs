@@ -1,5 +1,7 @@
 //! Restoring: into a server that this machine reaches, or, in the cloud, through the function that does drills.
 
+mod target;
+
 use std::{
     io::{BufRead as _, IsTerminal as _},
     path::PathBuf,
@@ -13,20 +15,16 @@ use backup::{
     store::Store,
 };
 use migrate::{Passwords, migrate};
-use secrecy::SecretString;
 use serde_json::{Map, json};
-use shared::{
-    clock,
-    config::Env,
-    db::{Credentials, DatabaseUrl, connect_for_maintenance},
-};
+use shared::db::{Credentials, DatabaseUrl};
 use tokio::sync::watch;
 
 use super::{StageArguments, Which, fetch, jobs, progress::Bar, source};
 use crate::{
-    stage::{Cloud, Stage, value},
+    stage::{Cloud, Stage},
     ui,
 };
+use target::{Into, Target, elsewhere, give_to_restorer, local, look};
 
 #[derive(clap::Args)]
 pub struct Restore {
@@ -49,23 +47,6 @@ pub struct Restore {
     yes: bool,
     #[command(flatten)]
     stage: StageArguments,
-}
-
-/// Where it goes.
-struct Target {
-    /// With the login of who restores.
-    url: DatabaseUrl,
-    into: Into,
-    /// The server's master user, when the database goes into service right away.
-    service: Option<DatabaseUrl>,
-}
-
-enum Into {
-    /// It is there, and has to be empty.
-    Existing,
-    /// It is made, and dropped when the restore fails. `maintenance` leads to its server. With a name in `then`, it gets that one when
-    /// it has proven to be equal.
-    New { maintenance: DatabaseUrl, then: Option<String> },
 }
 
 pub async fn restore(arguments: Restore) -> anyhow::Result<ExitCode> {
@@ -91,66 +72,6 @@ pub async fn restore(arguments: Restore) -> anyhow::Result<ExitCode> {
         println!("It belongs to {}.{}", user(&target.url), into_service(&target.url));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// `--to`.
-fn elsewhere(text: &str, into_new: Option<&str>) -> anyhow::Result<Target> {
-    let mut url = DatabaseUrl::parse(text).map_err(|fault| anyhow::anyhow!("--to {fault}"))?;
-    if url.password.is_none() {
-        url.password = Env::of_process().optional("PGPASSWORD").map(SecretString::from);
-    }
-    Ok(match into_new {
-        Some(name) => Target {
-            into: Into::New { maintenance: url.clone(), then: None },
-            url: url.with_database(name),
-            service: None,
-        },
-        None => Target { url, into: Into::Existing, service: None },
-    })
-}
-
-/// The dev server. Its own database goes into service again.
-async fn local(stage: &Stage, into_new: Option<&str>) -> anyhow::Result<Target> {
-    let Stage::Dev(dev) = stage else { bail!("this is not the local stack") };
-    let url = |name| anyhow::Ok(DatabaseUrl::parse(value(dev.values(), name)?)?);
-    let (master, restorer) = (url("DATABASE_URL")?, url("RESTORER_DATABASE_URL")?);
-    let maintenance = restorer.with_database("postgres");
-    if let Some(name) = into_new {
-        return Ok(Target {
-            url: restorer.with_database(name),
-            into: Into::New { maintenance, then: None },
-            service: None,
-        });
-    }
-    let client = connect_for_maintenance(master.with_database("postgres"), Credentials::Url).await?;
-    let there = client.query_opt("SELECT FROM pg_database WHERE datname = $1", &[&master.database]).await?;
-    if there.is_some() {
-        return Ok(Target { url: restorer, into: Into::Existing, service: Some(master) });
-    }
-    // The functions take to the name as soon as it is there: the copy gets it when it is equal.
-    let working = clock::now().strftime("solo_restored_%Y%m%dt%H%M%Sz").to_string();
-    let into = Into::New { maintenance, then: Some(master.database.clone()) };
-    Ok(Target { url: restorer.with_database(&working), into, service: Some(master) })
-}
-
-/// What would keep it from working, before anything is asked or made.
-async fn look(target: &Target) -> anyhow::Result<()> {
-    match &target.into {
-        Into::New { maintenance, .. } => restore::check_name(maintenance, &target.url.database).await.map(drop)?,
-        Into::Existing => {
-            let client = connect_for_maintenance(target.url.clone(), Credentials::Url).await;
-            let client = client.with_context(|| {
-                format!("there is no way into {}; --into-new NAME makes a database on that server", target.url)
-            })?;
-            match restore::check_empty(&client, &target.url.database).await {
-                Err(error @ RestoreError::NotEmpty { .. }) => {
-                    return Err(error).context("nothing was changed; --into-new NAME restores beside it");
-                }
-                other => other?,
-            }
-        }
-    }
-    Ok(())
 }
 
 fn announce(manifest: &Manifest, place: &str, target: &Target) {
@@ -248,14 +169,6 @@ async fn carry_out(
             target.url.database
         ))),
     }
-}
-
-/// Who restores into a database has to own it; going into service gives it back.
-async fn give_to_restorer(target: &Target) -> anyhow::Result<()> {
-    let Some(master) = &target.service else { return Ok(()) };
-    let client = connect_for_maintenance(master.clone(), Credentials::Url).await?;
-    let give = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO solo_restorer', current_database()); END $$";
-    client.batch_execute(give).await.context("the database could not be given to solo_restorer")
 }
 
 /// A database that is complete and differs is for a person to look at: it is kept.
