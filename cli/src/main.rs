@@ -16,6 +16,7 @@ mod executions;
 mod guard;
 mod jobs;
 mod outbox;
+mod program;
 mod project;
 mod replay;
 mod review;
@@ -100,6 +101,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    program::remember();
     let cli = Cli::parse();
     // The guard outlives its parent's death and must not depend on a runtime.
     if let Command::Guard(arguments) = cli.command {

@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep};
 use tokio_postgres::Client;
 
 use crate::{
+    program,
     project::Project,
     stack::{
         self, Backing, DatabasePlan, Durability, Keys, Pace, Pump, Received, Receiver, RunDirectory,
@@ -123,7 +124,7 @@ fn functions(
     database: &Proxy,
     queues: &Proxy,
 ) -> anyhow::Result<Vec<Function>> {
-    let binaries = std::env::current_exe().context("the path of `solo` itself is unknown")?;
+    let binaries = program::path()?;
     let mut environment = function_environment(backing);
     environment.retain(|(name, _)| *name != "DATABASE_URL");
     let through = shared::db::DatabaseUrl { port: database.port, ..backing.database.with_user("solo_app", None) };

@@ -41,7 +41,7 @@ pub async fn run(
     first: &[PathBuf],
 ) -> anyhow::Result<()> {
     let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
-    let solo = std::env::current_exe().context("the path of `solo` itself is unknown")?;
+    let solo = crate::program::path()?;
     let search = shared::config::Env::of_process().optional("PATH").unwrap_or_default();
     let search = std::env::join_paths(first.iter().cloned().chain(std::env::split_paths(&search)))
         .context("the search path has a directory with a colon in its name")?;

@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::guard::StopSignal;
+use crate::{guard::StopSignal, program};
 
 /// How long a process may take to stop before we stop waiting for it (its guard kills it after 10 s).
 const STOP_WITHIN: Duration = Duration::from_secs(15);
@@ -46,7 +46,7 @@ pub struct Process {
 
 impl Process {
     pub fn start(plan: Plan) -> anyhow::Result<Self> {
-        let solo = std::env::current_exe().context("the path of `solo` itself is unknown")?;
+        let solo = program::path()?;
         let mut command = Command::new(solo);
         command.args(["guard", "--stop", plan.stop.name()]);
         if let Some((uid, gid)) = plan.user {
