@@ -7,12 +7,16 @@ mod support;
 
 mod generated;
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use backup::{
     manifest::Manifest,
     restore::{Restored, Scratch, Source, Step, drop_database, restore},
 };
 use shared::db::{Credentials, DatabaseUrl, connect_for_maintenance};
-use support::AT;
 use testkit::{TestBackups, TestDatabase};
 use tokio::sync::watch;
 
@@ -35,12 +39,17 @@ struct Backed {
 }
 
 impl Backed {
+    /// By a superuser: nobody granted the reader anything there.
     async fn up(original: TestDatabase) -> Self {
+        let as_superuser = original.admin_url();
+        Self::up_as(original, &as_superuser).await
+    }
+
+    async fn up_as(original: TestDatabase, url: &DatabaseUrl) -> Self {
         let backups = TestBackups::create().await;
-        let (manifest, stored) = support::take(&original.admin_url(), AT).await;
-        support::put(&backups, &manifest, &stored).await;
+        let (manifest, archive) = support::take_into(&backups, url).await;
         let plain = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(plain.path(), zstd::decode_all(&stored[..]).unwrap()).unwrap();
+        std::fs::write(plain.path(), archive).unwrap();
         Self { original, backups, manifest, plain }
     }
 
@@ -90,10 +99,63 @@ impl Backed {
 async fn this_projects_schema_with_100_000_executions() {
     let original = TestDatabase::new().await;
     original.execute(include_str!("executions.sql")).await;
-    let backed = Backed::up(original).await;
+    let reader = original.reader_url();
+    let backed = Backed::up_as(original, &reader).await;
     assert_eq!(backed.manifest.inventory.tables["public.executions"].rows, 100_000);
     backed.prove(&[StreamAsRestorer, ParallelAsRestorer]).await;
 }
+
+/// Each transaction leaves an execution with its attempt, and takes a number of a sequence. What is restored is of one moment: as
+/// many of the one as of the other, and no number that comes twice.
+#[tokio::test]
+async fn what_is_written_meanwhile_is_in_the_copy_as_a_whole_or_not_at_all() {
+    let original = TestDatabase::new().await;
+    original.execute("CREATE SEQUENCE numbers; CREATE TABLE numbered (n bigint PRIMARY KEY); GRANT SELECT ON numbers, numbered TO solo_reader").await;
+    original.execute(include_str!("executions.sql")).await;
+    let (reader, writer) = (original.reader_url(), original.admin().await);
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let writing = tokio::spawn(async move {
+        let mut written = 0;
+        while !stopped.load(Ordering::Relaxed) {
+            writer.batch_execute(WRITE).await.unwrap();
+            written += 1;
+        }
+        written
+    });
+    let backed = Backed::up_as(original, &reader).await;
+    stop.store(true, Ordering::Relaxed);
+    let written: i64 = writing.await.unwrap();
+    let (url, _) = backed.restore(StreamAsRestorer).await;
+    let copy = connect_for_maintenance(url, Credentials::Url).await.unwrap();
+    let row = copy
+        .query_one(
+            "SELECT (SELECT count(*) FROM numbered), (SELECT count(*) FROM executions WHERE source = 'writer'),
+                    (SELECT count(*) FROM attempts WHERE error = 'of the writer'), (SELECT max(n) FROM numbered), nextval('numbers')",
+            &[],
+        )
+        .await
+        .unwrap();
+    let [numbered, executions, attempts]: [i64; 3] = [row.get(0), row.get(1), row.get(2)];
+    assert_eq!((numbered, executions), (executions, attempts));
+    assert!(
+        numbered > 0 && numbered < written,
+        "{numbered} of {written} were in the snapshot: nothing was written meanwhile"
+    );
+    assert!(row.get::<_, i64>(4) > row.get::<_, Option<i64>>(3).unwrap(), "a number comes twice");
+}
+
+const WRITE: &str = "
+    WITH numbered AS (INSERT INTO numbered SELECT nextval('numbers') RETURNING n),
+    new AS (
+        INSERT INTO executions (id, source, idempotency_key, event_type, schema_version, status, attempt, fence, payload, fingerprint,
+                                correlation_id, finished_at)
+        SELECT gen_random_uuid(), 'writer', n::text, 'x', 1, 'completed', 1, 1, '{}', sha256(n::text::bytea), n::text, now()
+          FROM numbered
+        RETURNING id
+    )
+    INSERT INTO attempts (execution_id, fence, attempt, started_at, finished_at, outcome, error)
+    SELECT id, 1, 1, now(), now(), 'crashed', 'of the writer' FROM new";
 
 #[tokio::test]
 async fn an_awkward_schema() {

@@ -1,19 +1,24 @@
-//! Backups for tests, made by hand: the same programs and the same format, without the function that makes them.
+//! Backups for tests: as the function takes them, and made by hand in the same format where a test needs to choose what is in them.
 #![allow(dead_code, reason = "each target uses its part")]
 
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
 use backup::{
+    dump::{self, Dump},
     inventory::take_inventory,
     manifest::{Archive, Manifest, VERSION},
     programs::Programs,
     store::{Store, archive_key, manifest_key},
+    upload::{Bucket, Patience},
 };
 use secrecy::ExposeSecret as _;
 use shared::db::{Credentials, DatabaseUrl, connect_for_maintenance};
 use testkit::{TestBackups, TestDatabase, variable};
-use tokio::process::Command;
+use tokio::{
+    process::Command,
+    time::{Duration, Instant},
+};
 use tokio_postgres::Client;
 
 pub fn programs_dir() -> PathBuf {
@@ -68,6 +73,17 @@ pub async fn take(url: &DatabaseUrl, id: &str) -> (Manifest, Vec<u8>) {
     let plain = output(dump).await;
     let (manifest, stored) = pack(id, &plain);
     (Manifest { inventory, database: url.database.clone(), ..manifest }, stored)
+}
+
+/// A backup as the function takes it, and its archive as `pg_restore` reads it.
+pub async fn take_into(backups: &TestBackups, url: &DatabaseUrl) -> (Manifest, Vec<u8>) {
+    let programs = programs().await;
+    let bucket = Bucket::new(&testkit::admin_config().await, backups.bucket.clone(), Patience::default());
+    let deadline = Instant::now() + Duration::from_mins(5);
+    let dump = Dump { url: url.clone(), programs: &programs, bucket: &bucket, release: None, pace: None, deadline };
+    let taken = dump::take(&dump, async |_| ()).await.unwrap();
+    let manifest = serde_json::from_slice(&backups.get(&manifest_key(&taken.backup)).await).unwrap();
+    (manifest, zstd::decode_all(&backups.get(&archive_key(&taken.backup)).await[..]).unwrap())
 }
 
 /// A manifest without tables, and the stored archive.
