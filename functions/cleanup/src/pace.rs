@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 /// How long a batch should take.
-const AIM: Duration = Duration::from_millis(3);
+const AIM: Duration = Duration::from_millis(2);
 /// Nothing happens after a batch for so many times as long as it took: a fifth of the time is cleanup's at most.
 const PAUSES: u32 = 4;
 /// At least so long.
@@ -66,8 +66,8 @@ mod tests {
 
     #[test]
     fn the_size_comes_to_fit_the_server_and_stays_in_its_bounds() {
-        assert_eq!(sizes(50.0).last(), Some(&150));
-        assert_eq!(sizes(8.0).last(), Some(&24));
+        assert_eq!(sizes(50.0).last(), Some(&100));
+        assert_eq!(sizes(12.0).last(), Some(&24));
         assert_eq!(sizes(0.1).last(), Some(&20));
         assert_eq!(sizes(1e9).last(), Some(&10_000));
         assert!(sizes(0.0001).iter().chain(&sizes(1e9)).all(|size| (20..=10_000).contains(size)));

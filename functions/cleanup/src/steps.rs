@@ -18,6 +18,14 @@ pub struct Step {
     count: fn(&mut Cleaned) -> &mut u64,
 }
 
+/// One batch. Its commit does not wait for the disk: what a crash brings back, the next run removes again. A webhook's commit
+/// would wait for each of these.
+macro_rules! batch {
+    ($call:literal) => {
+        concat!("SELECT batch.* FROM set_config('synchronous_commit', 'off', true), ", $call, " AS batch")
+    };
+}
+
 /// In days.
 enum Ages {
     One(i32),
@@ -47,37 +55,37 @@ pub fn all(retention: &Retention) -> [Step; 6] {
     [
         Step {
             what: "silences",
-            sql: "SELECT * FROM remove_silences($1, $2, $3, $4)",
+            sql: batch!("remove_silences($1, $2, $3, $4)"),
             ages: one(alert_days),
             count: |cleaned| &mut cleaned.silences_deleted,
         },
         Step {
             what: "alerts",
-            sql: "SELECT * FROM remove_alerts($1, $2, $3, $4)",
+            sql: batch!("remove_alerts($1, $2, $3, $4)"),
             ages: one(alert_days),
             count: |cleaned| &mut cleaned.alerts_deleted,
         },
         Step {
             what: "job runs",
-            sql: "SELECT * FROM remove_job_runs($1, $2, $3, $4, $5)",
+            sql: batch!("remove_job_runs($1, $2, $3, $4, $5)"),
             ages: Ages::Two(i32::from(run_days), i32::from(tick_days)),
             count: |cleaned| &mut cleaned.runs_deleted,
         },
         Step {
             what: "executions",
-            sql: "SELECT * FROM remove_executions($1, $2, $3, $4)",
+            sql: batch!("remove_executions($1, $2, $3, $4)"),
             ages: one(key_days),
             count: |cleaned| &mut cleaned.executions_deleted,
         },
         Step {
             what: "payloads",
-            sql: "SELECT * FROM clear_payloads($1, $2, $3, $4)",
+            sql: batch!("clear_payloads($1, $2, $3, $4)"),
             ages: one(payload_days),
             count: |cleaned| &mut cleaned.payloads_cleared,
         },
         Step {
             what: "effects",
-            sql: "SELECT * FROM remove_effects($1, $2, $3, $4, $5)",
+            sql: batch!("remove_effects($1, $2, $3, $4, $5)"),
             // An event that found the key may come as late as keys live, and be replayed for as long as payloads live.
             ages: Ages::Two(i32::from(effect_days), i32::from(key_days) + i32::from(payload_days)),
             count: |cleaned| &mut cleaned.effects_deleted,
