@@ -7,6 +7,7 @@ mod deploy;
 mod destroy;
 mod front;
 mod jobs;
+mod release;
 mod rollback;
 mod secrets;
 mod stages;

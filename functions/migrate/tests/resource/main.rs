@@ -1,19 +1,14 @@
 //! The function as CloudFormation invokes it: a real database, and a response URL that is served here.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+mod bucket;
 
-use axum::{
-    Router,
-    extract::State,
-    http::{HeaderMap, Method, StatusCode, Uri},
-};
+use std::{sync::Arc, time::Duration};
+
+use bucket::Bucket;
 use migrate::Resource;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::{
     clock,
     config::Env,
@@ -27,61 +22,6 @@ use tokio::{
     time::{Instant, sleep},
 };
 use uuid::Uuid;
-
-/// S3's side of a response URL.
-struct Bucket {
-    url: String,
-    kept: Arc<Kept>,
-}
-
-#[derive(Default)]
-struct Kept {
-    /// What it says, first to last, and then 200.
-    says: Mutex<Vec<u16>>,
-    puts: Mutex<Vec<String>>,
-}
-
-impl Bucket {
-    async fn start(says: &[u16]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/arn%3Aaws%3Ax?X-Amz-Signature=a%2Fb", listener.local_addr().unwrap());
-        let kept = Arc::new(Kept { says: Mutex::new(says.iter().rev().copied().collect()), puts: Mutex::default() });
-        let routes = Router::new().fallback(take).with_state(Arc::clone(&kept));
-        tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-        Self { url, kept }
-    }
-
-    fn bodies(&self) -> Vec<String> {
-        self.kept.puts.lock().unwrap().clone()
-    }
-
-    /// The only answer.
-    fn answer(&self) -> Value {
-        let bodies = self.bodies();
-        assert_eq!(bodies.len(), 1, "{bodies:?}");
-        serde_json::from_str(&bodies[0]).unwrap()
-    }
-
-    fn request(&self, kind: &str, more: &Value) -> Value {
-        let mut request = json!({
-            "RequestType": kind, "ResponseURL": self.url, "StackId": "arn:aws:cloudformation:x:stack/solo/1",
-            "RequestId": "r-1", "LogicalResourceId": "Schema", "ResourceType": "Custom::Schema",
-            "ResourceProperties": {"ServiceToken": "arn", "Release": "abc"},
-        });
-        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        request
-    }
-}
-
-/// As S3 does with a URL that was signed for no Content-Type.
-async fn take(State(kept): State<Arc<Kept>>, method: Method, uri: Uri, headers: HeaderMap, body: String) -> StatusCode {
-    let signed = method == Method::PUT && uri == "/arn%3Aaws%3Ax?X-Amz-Signature=a%2Fb";
-    if !signed || headers.get("content-type").is_some_and(|value| !value.is_empty()) {
-        return StatusCode::FORBIDDEN;
-    }
-    kept.puts.lock().unwrap().push(body);
-    StatusCode::from_u16(kept.says.lock().unwrap().pop().unwrap_or(200)).unwrap()
-}
 
 async fn resource(variables: &[(&str, &str)]) -> Resource {
     let all = [variables, &[("MIGRATE_ALLOW_LOOPBACK", "true")]].concat();
