@@ -143,6 +143,10 @@ bench: setup ## Measure the release build against pgbench and pg_dump (PARTS="ba
 	@cargo build --release -p webhooks -p worker -p cleanup -p bench
 	@$(SOLO) test-stack --durable -- target/release/measure $(PARTS)
 
+.PHONY: walk
+walk: setup ## Walk the runbook: fail an event, find out why, mend its handler, replay it; run the documents' commands
+	@cargo test --workspace --test runbook
+
 .PHONY: chaos
 chaos: setup ## Kill, restart and cut everything under load; check that nothing is lost or done twice
 	@$(SOLO) chaos

@@ -1,0 +1,180 @@
+//! A clone of this project beside it, and its local stack, as `make dev` starts it.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write as _,
+    os::unix::{fs::symlink, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tokio::time::Instant;
+
+/// It compiles the workspace; what the workspace depends on is there already.
+const READY_WITHIN: Duration = Duration::from_mins(20);
+const POLL: Duration = Duration::from_millis(300);
+const STOPS_WITHIN: Duration = Duration::from_mins(1);
+
+pub struct Stack {
+    pub root: PathBuf,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Stack {
+    /// With `change` made to the clone before anything is built. What a run before this one has built is used again.
+    pub fn start(change: impl FnOnce(&Path)) -> Self {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let root = project.join("target/runbook");
+        copy_sources(project, &root);
+        link_built(&project.join("target/debug"), &root.join("target/debug"));
+        if !root.join(".venv").exists() {
+            symlink(project.join(".venv"), root.join(".venv")).unwrap();
+        }
+        let _ = fs::remove_dir_all(root.join(".dev"));
+        change(&root);
+        // Not among the sources: each line of it would be a change.
+        let log = root.join("target/dev.log");
+        let output = fs::File::create(&log).unwrap();
+        let mut command = clean(Command::new(env!("CARGO_BIN_EXE_solo")));
+        command.arg("dev").current_dir(&root).stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
+        let child = command.process_group(0).spawn().unwrap();
+        let mut stack = Self { root, child, log };
+        stack.wait_until("the stack is ready", READY_WITHIN, |stack| {
+            stack.root.join(".dev/ready").is_file().then_some(())
+        });
+        stack
+    }
+
+    /// As a shell runs it in the clone: the exit code, and all that was printed.
+    pub fn sh(&self, command: &str) -> (i32, String) {
+        let mut shell = clean(Command::new("sh"));
+        shell.args(["-c", command]).current_dir(&self.root).env("NO_COLOR", "1").env("COLUMNS", "200");
+        let output = shell.stdin(Stdio::null()).output().unwrap();
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.code().unwrap_or(-1), text)
+    }
+
+    /// Asks again and again; fails with the end of the stack's log when it takes too long.
+    pub fn wait_until<T>(&mut self, what: &str, within: Duration, mut ask: impl FnMut(&Self) -> Option<T>) -> T {
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(answer) = ask(self) {
+                return answer;
+            }
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none() && Instant::now() < deadline, "never: {what} ({ended:?})\n{}", self.log_tail());
+            sleep(POLL);
+        }
+    }
+
+    pub fn log_tail(&self) -> String {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<_> = text.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGINT);
+        let deadline = Instant::now() + STOPS_WITHIN;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            sleep(POLL);
+        }
+        let _ = self.child.kill();
+    }
+}
+
+/// Without what cargo and a test stack put into the environment: it would lead the clone elsewhere.
+#[allow(clippy::disallowed_methods, reason = "what is there, not what a setting says")]
+fn clean(mut command: Command) -> Command {
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        let ours = ["CARGO_HOME", "CARGO_INCREMENTAL", "CARGO_BUILD_JOBS"].contains(&name.as_str());
+        let leads = ["CARGO", "AWS_", "SOLO_", "PG_", "DATABASE_URL", "LD_LIBRARY_PATH"];
+        if !ours && leads.iter().any(|prefix| name.starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Every file that git knows, or would. Those that are the same keep their time, so that nothing is built for them.
+fn copy_sources(from: &Path, to: &Path) {
+    let listed =
+        Command::new("git").args(["ls-files", "-coz", "--exclude-standard"]).current_dir(from).output().unwrap();
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    let names = String::from_utf8(listed.stdout).unwrap();
+    let names: BTreeSet<&str> = names.split_terminator('\0').collect();
+    remove_others(to, to, &names);
+    for name in names {
+        let (source, target) = (from.join(name), to.join(name));
+        let Ok(content) = fs::read(&source) else { continue };
+        if fs::read(&target).is_ok_and(|there| there == content) {
+            continue;
+        }
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(&source, &target).unwrap();
+    }
+}
+
+/// What is not there any more. A migration that was renamed would be there twice.
+fn remove_others(root: &Path, directory: &Path, names: &BTreeSet<&str>) {
+    for entry in fs::read_dir(directory).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+        if ["target", ".dev", ".venv"].contains(&name.as_str()) {
+            continue;
+        }
+        if path.is_dir() {
+            remove_others(root, &path, names);
+        } else if !names.contains(name.as_str()) {
+            fs::remove_file(&path).unwrap();
+        }
+    }
+}
+
+/// The dependencies of the workspace, compiled: they are the same there. Links, but for what cargo writes in place.
+fn link_built(from: &Path, to: &Path) {
+    for (name, in_place) in [("deps", false), ("build", true), (".fingerprint", true)] {
+        if !to.join(name).exists() {
+            link_all(&from.join(name), &to.join(name), in_place);
+        }
+    }
+}
+
+fn link_all(from: &Path, to: &Path, copy: bool) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let source = entry.unwrap().path();
+        let target = to.join(source.file_name().unwrap());
+        let dependency = source
+            .extension()
+            .is_some_and(|extension| ["rlib", "rmeta", "so", "dylib"].iter().any(|it| extension == *it));
+        if source.is_dir() {
+            link_all(&source, &target, copy);
+        } else if copy {
+            fs::copy(&source, &target).unwrap();
+            let modified = fs::metadata(&source).unwrap().modified().unwrap();
+            fs::File::options().append(true).open(&target).unwrap().set_modified(modified).unwrap();
+        } else if dependency {
+            fs::hard_link(&source, &target).unwrap();
+        }
+    }
+}
+
+/// In a file of the clone: `from`, which has to be there, becomes `to`.
+pub fn edit(file: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(file).unwrap();
+    assert!(text.contains(from), "{} has no {from:?} any more", file.display());
+    let mut out = fs::File::create(file).unwrap();
+    out.write_all(text.replacen(from, to, 1).as_bytes()).unwrap();
+}
