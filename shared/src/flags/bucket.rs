@@ -1,6 +1,6 @@
 //! Where a user is on the scale of a flag, and how much of that scale a roll-out takes.
 //!
-//! The rule is flagd's for `fractional` without an explicit key: the 32-bit MurmurHash3 (x86, seed 0) of the CBOR (RFC 8949)
+//! The rule is flagd's for `fractional` without an explicit key: the 32-bit `MurmurHash3` (x86, seed 0) of the CBOR (RFC 8949)
 //! of `[flag key, user's id]`, scaled to the sum of the weights. <https://flagd.dev/reference/custom-operations/fractional-operation/>
 //!
 //! It must never change: a change gives every flag other users. `shared/tests/flagd.rs` holds it to flagd's own engine and to
@@ -80,20 +80,20 @@ impl Serialize for Place {
 
 /// A text in CBOR: major type 3, its length in the shortest form, its bytes.
 fn push_text(out: &mut Vec<u8>, text: &str) {
-    const TEXT: u8 = 3 << 5;
+    const TEXT: u8 = 0x60;
     let length = text.len() as u64;
     let bytes = length.to_be_bytes();
     match length {
-        0..24 => out.push(TEXT | bytes[7]),
-        24..0x100 => out.extend([TEXT | 24, bytes[7]]),
-        0x100..0x1_0000 => out.extend([&[TEXT | 25], &bytes[6..]].concat()),
-        0x1_0000..0x1_0000_0000 => out.extend([&[TEXT | 26], &bytes[4..]].concat()),
-        _ => out.extend([&[TEXT | 27], &bytes[..]].concat()),
+        0..24 => out.push(TEXT + bytes[7]),
+        24..0x100 => out.extend([TEXT + 24, bytes[7]]),
+        0x100..0x1_0000 => out.extend([&[TEXT + 25], &bytes[6..]].concat()),
+        0x1_0000..0x1_0000_0000 => out.extend([&[TEXT + 26], &bytes[4..]].concat()),
+        _ => out.extend([&[TEXT + 27], &bytes[..]].concat()),
     }
     out.extend(text.as_bytes());
 }
 
-/// MurmurHash3, x86, 32 bits, seed 0.
+/// `MurmurHash3`, x86, 32 bits, seed 0.
 fn murmur3(data: &[u8]) -> u32 {
     let mix = |block: u32| block.wrapping_mul(0xcc9e_2d51).rotate_left(15).wrapping_mul(0x1b87_3593);
     let (blocks, tail) = data.as_chunks::<4>();
@@ -114,7 +114,7 @@ fn murmur3(data: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    /// Values that implementations in many languages are checked with (Wikipedia's page on MurmurHash has most of them).
+    /// Values that implementations in many languages are checked with (Wikipedia's page on `MurmurHash` has most of them).
     #[test]
     fn the_hash_is_murmur3() {
         let known: [(&[u8], u32); 5] = [

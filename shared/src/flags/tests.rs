@@ -123,7 +123,7 @@ proptest! {
     #[test]
     fn a_share_is_as_large_as_it_says(key in key(), share in 1..10_000_u64) {
         let (flags, users) = (partial(&[&key], share), users("u_", 20_000));
-        let (found, meant) = (percent(having(&flags, &key, &users).len(), users.len()), percent(share as usize, 10_000));
+        let (found, meant) = (percent(having(&flags, &key, &users).len(), users.len()), flags.flags[&key].share.percent());
         prop_assert!((found - meant).abs() < 1.8, "{found} % instead of {meant} %");
     }
 }
