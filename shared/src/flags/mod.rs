@@ -3,7 +3,7 @@
 //! `app` owns the file (`app/flags.json`) and builds it in: a change of a flag is a deployment, with its review, its history
 //! and its way back. Nothing is asked over the network, so an evaluation cannot fail and takes less than a microsecond.
 //!
-//! [`file`] reads it, and refuses what it does not understand. [`bucket`] places users: where a user is on the scale of a
+//! `file.rs` reads it, and refuses what it does not understand. `bucket.rs` places users: where a user is on the scale of a
 //! flag depends on nothing but the two, so raising a percentage adds users and removes none, and the users of one flag say
 //! nothing about those of another. `docs/flags.md` is for the one who writes flags.
 //!
