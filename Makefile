@@ -138,6 +138,17 @@ rds-ca: ## Renew the certificate authorities of Amazon RDS (needs Node.js with n
 	node -e 'process.stdout.write(require("./target/package/lib/profiles/ca/defaults.js").defaults.map(pem => pem.trim() + "\n").join(""))' \
 		> shared/data/rds-ca.pem
 
+# The last version that carries the schemas as they are and not compiled: between two lines of its one file.
+.PHONY: flagd-schema
+flagd-schema: ## Renew flagd's JSON Schemas in app/fixtures/flagd (needs Node.js with npm)
+	npm pack --silent --pack-destination target @openfeature/flagd-core@1.2.0
+	tar -xzf target/openfeature-flagd-core-1.2.0.tgz -C target
+	cp target/package/LICENSE app/fixtures/flagd/LICENSE
+	sed -n '/^var $$id$$1 = /,/^const flagdPropertyKey/p' target/package/index.cjs.js | sed '$$d' > target/package/schemas.js
+	for name in flags targeting; do \
+		(cat target/package/schemas.js; echo "console.log(JSON.stringify($${name}Schema, null, 2))") | node \
+			> app/fixtures/flagd/$$name.schema.json || exit 1; done
+
 .PHONY: bench
 bench: setup ## Measure the release build against pgbench and pg_dump (PARTS="backup" for a part of it)
 	@cargo build --release -p webhooks -p worker -p cleanup -p bench

@@ -13,6 +13,7 @@ mod destroy;
 mod dev;
 mod env;
 mod executions;
+mod flags;
 mod guard;
 mod jobs;
 mod outbox;
@@ -77,6 +78,9 @@ enum Command {
     Deploy(deploy::Arguments),
     /// Bring every function back to the release before, within seconds.
     Rollback(rollback::Arguments),
+    /// Feature flags: what they are in this clone, and why.
+    #[command(subcommand)]
+    Flags(flags::Command),
     /// Jobs: what runs by the clock, how it does, and running one by hand.
     Jobs(jobs::Arguments),
     /// The monthly review: what to rotate, prune and mend.
@@ -132,6 +136,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Alerts(command) => alerts::run(command).await,
         Command::Deploy(arguments) => deploy::run(arguments).await,
         Command::Rollback(arguments) => rollback::run(arguments).await,
+        Command::Flags(command) => flags::run(&command),
         Command::Jobs(arguments) => jobs::run(arguments).await,
         Command::Review(arguments) => review::run(arguments).await,
         Command::Audit(arguments) => audit::run(arguments).await,

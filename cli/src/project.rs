@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use shared::config::{Env, SoloToml};
+use shared::{
+    config::{Env, SoloToml},
+    flags::{self, Flags},
+};
 
 /// A clone of the project.
 #[derive(Clone, Debug)]
@@ -66,6 +69,13 @@ impl Project {
         let path = self.root.join("solo.toml");
         let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
         SoloToml::parse(&text).map_err(|fault| anyhow::anyhow!("{fault}"))
+    }
+
+    /// The feature flags of this clone.
+    pub fn flags(&self) -> anyhow::Result<Flags> {
+        let path = self.root.join(flags::FILE);
+        let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+        Flags::parse(&text).map_err(anyhow::Error::new)
     }
 
     /// Whether everyone may walk to this directory. PostgreSQL refuses to run as root, and the user that it runs as

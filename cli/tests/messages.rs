@@ -39,7 +39,7 @@ fn env_verify_lists_every_fault_at_once() {
     let clone = bare_clone();
     let (fine, text) = solo(clone.path(), &["env", "verify"]);
     assert!(!fine);
-    for expected in ["make setup", "PostgreSQL", "enabeld", "4 of 8 checks failed"] {
+    for expected in ["make setup", "PostgreSQL", "enabeld", "app/flags.json", "5 of 9 checks failed"] {
         assert!(text.contains(expected), "{expected} in {text}");
     }
 }
@@ -109,7 +109,7 @@ fn times_and_pages_that_are_none_are_explained() {
 
 #[test]
 fn help_has_examples() {
-    for command in ["dead", "replay", "unlock", "outbox", "alerts", "audit"] {
+    for command in ["dead", "replay", "unlock", "outbox", "alerts", "audit", "flags"] {
         let (fine, text) = solo(bare_clone().path(), &[command, "--help"]);
         assert!(fine && text.contains("Examples:") && text.contains(&format!("solo {command} ")), "{text}");
     }

@@ -19,6 +19,7 @@ use crate::{
     alerts::{self, Severity},
     db::{DbError, Params, Session},
     events::{Decoded, Envelope, Event, EventType, FIRST_PARTY, FieldError, InvalidPayload, MAX_KEY, contracts},
+    flags::Flags,
     outbox::{self, Effect},
 };
 
@@ -49,13 +50,14 @@ pub struct Context<'a> {
     session: Session<'a>,
     event: &'a Envelope,
     execution_id: Uuid,
+    flags: Arc<Flags>,
     /// Something for the worker is in the transaction.
     left_work: bool,
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(session: Session<'a>, event: &'a Envelope, execution_id: Uuid) -> Self {
-        Self { session, event, execution_id, left_work: false }
+    pub(crate) fn new(session: Session<'a>, event: &'a Envelope, execution_id: Uuid, flags: Arc<Flags>) -> Self {
+        Self { session, event, execution_id, flags, left_work: false }
     }
 
     /// The session, and whether the handler left something for the worker.
@@ -71,6 +73,13 @@ impl<'a> Context<'a> {
     /// The event as it came, with its source, key and time.
     pub fn event(&self) -> &Envelope {
         self.event
+    }
+
+    /// The feature flags of this release: `context.flags().is_on(flags::AI_ASSISTANT, &User::id(customer))`.
+    ///
+    /// A retry or a replay may run in a later release, and find a flag changed. Keep what must not change in a row.
+    pub fn flags(&self) -> &Flags {
+        &self.flags
     }
 
     /// Runs a statement in the transaction; the number of rows that it changed. One round trip, two at its first use on
@@ -195,9 +204,12 @@ pub enum Resolution {
     Invalid(InvalidPayload),
 }
 
-pub struct Ready(pub(crate) Box<dyn Job>);
+pub struct Ready {
+    pub(crate) job: Box<dyn Job>,
+    pub(crate) flags: Arc<Flags>,
+}
 
-type Prepare = Box<dyn Fn(&Envelope) -> Resolution + Send + Sync>;
+type Prepare = Box<dyn Fn(&Envelope, &Arc<Flags>) -> Resolution + Send + Sync>;
 
 /// Which handler takes what. It is also the one registry of event types: what is taken and what is published follow from it.
 #[derive(Default)]
@@ -207,6 +219,7 @@ pub struct Handlers {
     once: Vec<&'static str>,
     /// The first-party types, by their names.
     types: BTreeMap<&'static str, EventType>,
+    flags: Arc<Flags>,
 }
 
 impl Handlers {
@@ -214,14 +227,22 @@ impl Handlers {
         Self::default()
     }
 
+    /// What handlers find in [`Context::flags`]. Without it every flag is unknown, and so off.
+    #[must_use]
+    pub fn with_flags(mut self, flags: Flags) -> Self {
+        self.flags = Arc::new(flags);
+        self
+    }
+
     /// Gives events of `event_type` from `source` (a provider's name, or [`FIRST_PARTY`]) to `handler`.
     /// The latest registration of a pair counts.
     #[must_use]
     pub fn on<H: Handler>(mut self, source: &'static str, event_type: &'static str, handler: H) -> Self {
         let handler = Arc::new(handler);
-        let prepare = move |envelope: &Envelope| match H::Event::decode(envelope) {
+        let prepare = move |envelope: &Envelope, flags: &Arc<Flags>| match H::Event::decode(envelope) {
             Ok(Decoded::Event(event)) => {
-                Resolution::Ready(Ready(Box::new(Prepared { handler: Arc::clone(&handler), event })))
+                let job = Box::new(Prepared { handler: Arc::clone(&handler), event });
+                Resolution::Ready(Ready { job, flags: Arc::clone(flags) })
             }
             Ok(Decoded::Nothing) => Resolution::Unhandled { known_type: true },
             Err(invalid) => Resolution::Invalid(invalid),
@@ -244,7 +265,7 @@ impl Handlers {
     pub fn resolve(&self, envelope: &Envelope) -> Resolution {
         match self.table.get(&(envelope.source.as_str(), envelope.event_type.as_str())) {
             // A panic in reading the data is the data's fault as far as anyone can tell, and nobody else's.
-            Some(prepare) => catch_unwind(AssertUnwindSafe(|| prepare(envelope))).unwrap_or_else(|_| {
+            Some(prepare) => catch_unwind(AssertUnwindSafe(|| prepare(envelope, &self.flags))).unwrap_or_else(|_| {
                 let problem = "reading it panicked: its type's `decode` has a bug";
                 Resolution::Invalid(InvalidPayload::of(FieldError::new("", problem)))
             }),

@@ -1,4 +1,4 @@
-//! What every function shares: configuration, secrets, the database, executions, providers, events, HTTP, telemetry.
+//! What every function shares: configuration, secrets, the database, executions, providers, events, flags, HTTP, telemetry.
 //!
 //! Arrows point one way: `app -> shared`, `functions/* -> app, shared`, `cli -> functions/*, app, shared`. This crate
 //! knows no function, no handler of the founder's and no screen; `testkit/tests/boundaries.rs` holds it to that.
@@ -11,6 +11,7 @@ pub mod db;
 pub mod errors;
 pub mod events;
 pub mod executions;
+pub mod flags;
 pub mod handlers;
 pub mod http;
 pub mod inbox;

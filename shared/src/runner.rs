@@ -16,7 +16,7 @@ use crate::{
     db::{Database, DbError, Session},
     events::Envelope,
     executions::{self, Claim, Due, Existing, Failed, Failure, Owned, Settled, Status, Terms},
-    handlers::{Context, HandlerError, Handlers, Job, Ready, Resolution},
+    handlers::{Context, HandlerError, Handlers, Ready, Resolution},
     replays,
     retry::RetryPolicy,
 };
@@ -75,8 +75,8 @@ impl Runner<'_> {
     /// An error means that the database could not be asked, or did not answer: nothing is known to have happened, and
     /// delivering the event again is safe.
     pub async fn deliver(&self, event: &Envelope, resolution: Resolution) -> Result<Outcome, DbError> {
-        let job = match resolution {
-            Resolution::Ready(Ready(job)) => job,
+        let ready = match resolution {
+            Resolution::Ready(ready) => ready,
             Resolution::Unhandled { .. } => return self.settle(event, Settled::Unhandled).await,
             Resolution::Invalid(invalid) => {
                 tracing::warn!(fields = %invalid.fields(), "the data does not fit its type");
@@ -87,9 +87,9 @@ impl Runner<'_> {
         let terms = Terms {
             lease: self.deadline.saturating_duration_since(Instant::now()) + LEASE_MARGIN,
             max_attempts: self.retry.max_attempts,
-            rerun_after_crash: job.rerun_after_crash(),
+            rerun_after_crash: ready.job.rerun_after_crash(),
         };
-        let claim = executions::claim(&mut session, event, job.name(), terms);
+        let claim = executions::claim(&mut session, event, ready.job.name(), terms);
         match timeout(STORE_WITHIN, claim).await.unwrap_or_else(|_| Err(DbError::silent()))? {
             Claim::Owned(owned) => {
                 tracing::Span::current().record("execution_id", tracing::field::display(owned.id));
@@ -97,7 +97,7 @@ impl Runner<'_> {
                     replays::flag(&mut session, event, owned.id).await;
                 }
                 session.begin().await?;
-                self.attempt(session, event, owned, job).await
+                self.attempt(session, event, owned, ready).await
             }
             Claim::Existing(existing) => duplicate(session, Some(event), existing, Some(terms)).await,
         }
@@ -109,10 +109,11 @@ impl Runner<'_> {
         let resolution = envelope.as_ref().map(|event| handlers.resolve(event));
         let mut session = self.database.session().await?;
         let unfit = match (&envelope, resolution) {
-            (Ok(event), Ok(Resolution::Ready(Ready(job)))) => {
-                let started = executions::start(&mut session, due, Some(job.name()), job.rerun_after_crash()).await?;
+            (Ok(event), Ok(Resolution::Ready(ready))) => {
+                let (name, rerun) = (ready.job.name(), ready.job.rerun_after_crash());
+                let started = executions::start(&mut session, due, Some(name), rerun).await?;
                 let Some(owned) = started else { return Ok(None) };
-                return self.attempt(session, event, owned, job).await.map(Some);
+                return self.attempt(session, event, owned, ready).await.map(Some);
             }
             (_, Ok(Resolution::Unhandled { known_type: true })) => return self.ask_nothing(session, due).await,
             (_, Ok(Resolution::Invalid(invalid))) => invalid.to_string(),
@@ -159,10 +160,10 @@ impl Runner<'_> {
         session: Session<'s>,
         event: &'s Envelope,
         owned: Owned,
-        job: Box<dyn Job>,
+        Ready { job, flags }: Ready,
     ) -> Result<Outcome, DbError> {
         let (started, rerun) = (Instant::now(), job.rerun_after_crash());
-        let mut context = Context::new(session, event, owned.id);
+        let mut context = Context::new(session, event, owned.id, flags);
         let handler_deadline = self.deadline.checked_sub(RESERVE).unwrap_or(started);
         let ran = timeout_at(handler_deadline, AssertUnwindSafe(job.run(&mut context)).catch_unwind()).await;
         let (mut session, effects) = context.into_parts();

@@ -8,7 +8,7 @@ use std::{
 
 use shared::{config::SoloToml, secrets::AppSecrets};
 
-use super::{Check, solo_toml, tool};
+use super::{Check, flags, solo_toml, tool};
 use crate::{
     project::Project,
     stage::{Cloud, CloudName, explain},
@@ -26,6 +26,7 @@ pub async fn checks(project: &Project, target: CloudName) -> Vec<Check> {
         Check::new("git", clean(&project.root)),
         templates(&project.root),
         solo_toml(project),
+        flags(project),
     ];
     match Cloud::open(project, target).await {
         Ok(cloud) => {

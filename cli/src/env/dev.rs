@@ -4,7 +4,7 @@ use std::path::Path;
 
 use shared::{config::Env, db::DatabaseUrl};
 
-use super::{Check, solo_toml, tool};
+use super::{Check, flags, solo_toml, tool};
 use crate::project::Project;
 
 pub fn checks(project: &Project) -> Vec<Check> {
@@ -25,6 +25,7 @@ pub fn checks(project: &Project) -> Vec<Check> {
         tool("cargo-lambda", &project.cargo_lambda().to_string_lossy(), &["lambda", "--version"], "run `make setup`"),
         postgres(project),
         solo_toml(project),
+        flags(project),
         database_url(),
         writable(&project.dev_dir()),
     ]

@@ -81,3 +81,9 @@ fn solo_toml(project: &Project) -> Check {
         .map(|file| format!("{} provider(s)", file.providers.len()));
     Check { what: "solo.toml".into(), result }
 }
+
+/// As the functions read it when they start: with a fault in it, none of them would.
+fn flags(project: &Project) -> Check {
+    let result = project.flags().map(|flags| format!("{} flag(s)", flags.iter().count()));
+    Check::new(shared::flags::FILE, result.map_err(|error| format!("{error:#}")))
+}

@@ -38,6 +38,11 @@ impl Faults {
         self.0.push(fault);
     }
 
+    /// Those of another part of the configuration, too.
+    pub fn append(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     pub fn len(&self) -> usize {
         self.0.len()
     }

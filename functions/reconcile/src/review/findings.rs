@@ -7,6 +7,7 @@ use shared::{
     alerts::Severity::{self, Info, Warning},
     config::SoloToml,
     events::{EventType, FIRST_PARTY},
+    flags::Flags,
     reviews::Finding,
 };
 
@@ -29,7 +30,7 @@ const SILENT_DAYS: i64 = 30;
 const GROWTH: i64 = 100 * 1024 * 1024;
 
 /// The worst first; within that, in the order of this list.
-pub(super) fn of(facts: &Facts, file: &SoloToml, types: &[EventType], now: Timestamp) -> Vec<Finding> {
+pub(super) fn of(facts: &Facts, file: &SoloToml, types: &[EventType], flags: &Flags, now: Timestamp) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     found.extend(backup(facts, now));
     found.extend(drill(facts, now));
@@ -42,6 +43,7 @@ pub(super) fn of(facts: &Facts, file: &SoloToml, types: &[EventType], now: Times
     found.extend(noise(facts));
     found.extend(providers(facts, file, now));
     found.extend(versions(facts, types, now));
+    found.extend(rolled_out(flags));
     found.extend(deployments(facts));
     found.extend(growth(facts));
     found.sort_by_key(|finding| Reverse(finding.severity));
@@ -191,6 +193,16 @@ fn versions(facts: &Facts, types: &[EventType], now: Timestamp) -> Vec<Finding> 
     found
 }
 
+/// Flags that decide nothing any more.
+fn rolled_out(flags: &Flags) -> Vec<Finding> {
+    let done = flags.iter().filter(|flag| flag.is_rolled_out() && !flag.permanent);
+    let finding = |flag: &shared::flags::Flag| {
+        let what = format!("the flag {} is on for everybody whom it is meant for", flag.key);
+        Finding::new("flags", Info, what, "take it out of the code: docs/flags.md, Removing a flag")
+    };
+    done.map(finding).collect()
+}
+
 fn deployments(Facts { figures, .. }: &Facts) -> Option<Finding> {
     let (all, bad, rollbacks) = (figures.deployments, figures.deployments_bad, figures.rollbacks);
     let by_hand =
@@ -289,10 +301,25 @@ mod tests {
     }
 
     #[test]
+    fn a_flag_that_everybody_has_is_to_be_removed_unless_it_is_to_stay() {
+        let text = |state: &str, default: &str, permanent: bool| {
+            format!(
+                r#"{{"flags": {{"new-thing": {{"state": "{state}", "variants": {{"on": true, "off": false}},
+                    "defaultVariant": "{default}", "metadata": {{"description": "x", "permanent": {permanent}}}}}}}}}"#
+            )
+        };
+        let found = |text: &str| rolled_out(&Flags::parse(text).unwrap()).len();
+        assert_eq!(found(&text("ENABLED", "on", false)), 1);
+        let none = [("ENABLED", "on", true), ("DISABLED", "on", false), ("ENABLED", "off", false)];
+        assert_eq!(none.map(|(state, default, permanent)| found(&text(state, default, permanent))), [0; 3]);
+        assert_eq!(rolled_out(&app::flags::built_in().unwrap()), []);
+    }
+
+    #[test]
     fn the_worst_comes_first() {
         let mut facts = Facts { job_failures: Vec::new(), ..Facts::default() };
         facts.silences = Waiting { count: 1, time: Some(day("2026-12-01")) };
-        let found = of(&facts, &SoloToml::parse("").unwrap(), &[], day("2026-11-22"));
+        let found = of(&facts, &SoloToml::parse("").unwrap(), &[], &Flags::default(), day("2026-11-22"));
         let severities: Vec<_> = found.iter().map(|finding| finding.severity).collect();
         assert_eq!(severities, [Warning, Warning, Info], "no backup, no drill, a silence");
     }

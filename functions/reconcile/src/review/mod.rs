@@ -2,7 +2,7 @@
 //!
 //! [`facts`] reads, [`findings`] judges, [`digest`] puts it into one message; the whole is kept in `reviews`.
 //!
-//! Deliberately absent: cost and feature flags, which are not known here.
+//! Deliberately absent: cost, which is not known here.
 
 pub mod digest;
 mod facts;
@@ -57,7 +57,8 @@ pub(crate) async fn run(reconcile: &Reconcile, now: Timestamp) -> Result<Reviewe
         Ok(changed) => facts.figures.secret_changed = Some(changed),
         Err(error) => facts.secret_problem = Some(error.to_string()),
     }
-    let findings = findings::of(&facts, &reconcile.platform.settings.file, &app::handlers().event_types(), now);
+    let flags = app::flags::built_in().map_err(|faults| faults.to_string())?;
+    let findings = findings::of(&facts, &reconcile.platform.settings.file, &app::handlers().event_types(), &flags, now);
     let day = |time: Timestamp| time.strftime("%Y-%m-%d").to_string();
     let period = format!("{} to {}", day(since), day(now));
     let review = Review { id: clock::new_id(), at: now, period, findings, figures: facts.figures };
