@@ -246,6 +246,8 @@ PLANTED = [
     ("environment", "root", f"Webhooks.{VARIABLES}.INBOX_QUEUE_URL", GONE, "INBOX_QUEUE_URL"),
     ("environment", "root", f"Courier.{VARIABLES}.ASSETS_BUCKET", "assets", "ASSETS_BUCKET"),
     ("environment", "root", f"Health.{VARIABLES}.MAX_ATTEMPTS", "5", "MAX_ATTEMPTS"),
+    ("environment", "root", f"Health.{VARIABLES}.ASSETS_BUCKET", GONE, "Health needs ASSETS_BUCKET"),
+    ("environment", "root", f"Health.{VARIABLES}.OUTBOUND_QUEUE_URL", {"Ref": "Outbound"}, "Health gets OUTBOUND_QUEUE_URL"),
     ("environment", "root", f"Migrate.{VARIABLES}.MASTER_SECRET_ID", GONE, "MASTER_SECRET_ID"),
     ("environment", "root", f"Backup.{VARIABLES}.READER_LOGIN_SECRET_ID", GONE, "Backup needs READER_LOGIN_SECRET_ID"),
     ("environment", "root", f"Prune.{VARIABLES}.BACKUPS_BUCKET", GONE, "Prune needs BACKUPS_BUCKET"),

@@ -1,0 +1,7 @@
+//! The probes, on real servers behind ways that can be cut, slow, or silent.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod details;
+mod keeping;
+mod outages;
+mod support;
