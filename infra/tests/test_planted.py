@@ -262,6 +262,7 @@ PLANTED = [
     ("nested", "Uptime", "/Parameters.Path", {"Type": "String"}, "Path"),
     ("routes", "root", "Webhooks.Properties.Events.Events", GONE, "/events"),
     ("routes", "root", "Health.Properties.Events.Live.Properties.Path", "/alive", "/alive"),
+    ("routes", "root", "Health.Properties.Events.Metrics", GONE, "/metrics"),
     ("schedules", "root", "Worker.Properties.Events.Tick.Properties.Input", "{job: tick}", "WorkerTick"),
     ("schedules", "root", "Worker.Properties.Events.Tick.Properties.Input", GONE, "WorkerTick"),
     ("schedules", "root", "Worker.Properties.Events.Tick.Properties.Input", '{"work": "tick"}', "WorkerTick"),

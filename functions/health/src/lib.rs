@@ -1,10 +1,11 @@
-//! `GET /health`, `/health/live`, `/health/ready` (R14).
+//! `GET /health`, `/health/live`, `/health/ready` (R14), `/metrics` (R15).
 //!
 //! | path | touches | answers |
 //! |---|---|---|
 //! | `/health/live` | nothing outside of the process | 200 |
 //! | `/health/ready` | the database | 200, or 503 when it is out |
 //! | `/health` | database, queue, bucket, all at once | 200, or 503 when the database is out; the details with the health token |
+//! | `/metrics` | the database | 200 with the health token, 401 without |
 //!
 //! No answer takes longer than 2 s, whatever hangs. What was found is kept for 2 s in each environment, and answers say so
 //! (`Cache-Control: max-age`): asking often puts no load on anything. Each client address may ask so often as `[limits]` in
@@ -14,8 +15,10 @@
 
 mod answer;
 mod deployment;
+mod exposition;
 mod kept;
 mod memory;
+mod metrics;
 mod probes;
 mod settings;
 
@@ -42,6 +45,7 @@ use answer::{About, Audience, Found, Status};
 use deployment::Deployment;
 use kept::Kept;
 use memory::Memory;
+use metrics::Figures;
 use probes::{PROBE, PROBE_WITHIN, Probe, Probes};
 
 /// What one environment holds from init on.
@@ -53,6 +57,7 @@ pub struct Environment {
     probes: Probes,
     /// None when it could not be read.
     deployment: Kept<Option<Option<Deployment>>>,
+    figures: Kept<Figures>,
     started: Instant,
 }
 
@@ -76,6 +81,7 @@ impl Environment {
             limiter: ClientLimiter::new(&settings.file.limits),
             probes: Probes::new(services.queue, services.storage, settings.kept_for),
             deployment: Kept::new(settings.kept_for, clock::now),
+            figures: Kept::new(settings.kept_for, clock::now),
             started: Instant::now(),
             settings,
         })
@@ -141,6 +147,7 @@ pub fn router(environment: Arc<Environment>) -> Router {
         .route("/health", get(health))
         .route("/health/live", get(async || answer::alive()))
         .route("/health/ready", get(ready))
+        .route("/metrics", get(metrics::metrics))
         .with_state(environment)
 }
 

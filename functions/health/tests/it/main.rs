@@ -3,5 +3,7 @@
 
 mod details;
 mod keeping;
+mod metrics;
+mod metrics_plan;
 mod outages;
 mod support;
