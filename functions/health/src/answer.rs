@@ -23,7 +23,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::{deployment::Deployment, memory::Memory, probes::Probe};
+use crate::{deployment::LastDeployment, memory::Memory, probes::Probe};
 
 const HEALTH_JSON: &str = "application/health+json";
 
@@ -83,8 +83,7 @@ impl Found {
 pub struct About<'a> {
     pub release: Option<&'a str>,
     pub uptime: Duration,
-    /// None when it could not be read.
-    pub last_deployment: Option<Option<Deployment>>,
+    pub last_deployment: LastDeployment,
 }
 
 pub fn details(found: &Found, about: &About<'_>) -> Value {
@@ -106,8 +105,10 @@ pub fn details(found: &Found, about: &About<'_>) -> Value {
     if let Some(release) = about.release {
         body["releaseId"] = json!(release);
     }
-    if let Some(deployment) = &about.last_deployment {
-        body["last_deployment"] = json!(deployment.as_ref().map(Deployment::json));
+    match &about.last_deployment {
+        LastDeployment::Unknown => {}
+        LastDeployment::Never => body["last_deployment"] = Value::Null,
+        LastDeployment::Was(deployment) => body["last_deployment"] = deployment.clone(),
     }
     for (name, kind, probe) in found.probes() {
         let latency = u64::try_from(probe.latency.as_millis()).unwrap_or(u64::MAX);

@@ -5,31 +5,29 @@ use serde_json::{Value, json};
 use shared::db::{Database, DbError};
 
 /// Whatever came of it: one that failed is what the founder wants to know of.
-pub const LAST: &str = "
+const LAST: &str = "
     SELECT kind, release, outcome, finished_at FROM deployments ORDER BY finished_at DESC, id DESC LIMIT 1";
 
-#[derive(Clone, Debug)]
-pub struct Deployment {
-    kind: String,
-    release: String,
-    outcome: String,
-    finished_at: Timestamp,
+#[derive(Clone, Debug, Default)]
+pub enum LastDeployment {
+    /// It could not be read, or was not asked for.
+    #[default]
+    Unknown,
+    /// By `solo deploy`. Locally, or by plain sam.
+    Never,
+    Was(Value),
 }
 
-impl Deployment {
-    /// None when nothing was deployed by `solo deploy`: locally, or by plain sam.
-    pub async fn last(database: &Database) -> Result<Option<Self>, DbError> {
-        let Some(row) = database.session().await?.query_opt(LAST, &[]).await? else { return Ok(None) };
-        Ok(Some(Self {
-            kind: row.try_get("kind")?,
-            release: row.try_get("release")?,
-            outcome: row.try_get("outcome")?,
-            finished_at: row.try_get("finished_at")?,
-        }))
-    }
-
-    pub fn json(&self) -> Value {
-        let Self { kind, release, outcome, finished_at } = self;
-        json!({"kind": kind, "release": release, "outcome": outcome, "finished_at": finished_at.to_string()})
+impl LastDeployment {
+    pub async fn read(database: &Database) -> Result<Self, DbError> {
+        let Some(row) = database.session().await?.query_opt(LAST, &[]).await? else { return Ok(Self::Never) };
+        let text = |column| row.try_get::<_, String>(column);
+        let finished_at: Timestamp = row.try_get("finished_at")?;
+        Ok(Self::Was(json!({
+            "kind": text("kind")?,
+            "release": text("release")?,
+            "outcome": text("outcome")?,
+            "finished_at": finished_at.to_string(),
+        })))
     }
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio::{sync::Mutex, time::Instant};
 
 pub struct Kept<T> {
-    kept_for: Duration,
+    period: Duration,
     now: fn() -> Timestamp,
     found: Mutex<Option<Found<T>>>,
 }
@@ -24,8 +24,8 @@ struct Found<T> {
 }
 
 impl<T: Clone> Kept<T> {
-    pub fn new(kept_for: Duration, now: fn() -> Timestamp) -> Self {
-        Self { kept_for, now, found: Mutex::default() }
+    pub fn new(period: Duration, now: fn() -> Timestamp) -> Self {
+        Self { period, now, found: Mutex::default() }
     }
 
     /// What was found last, when that is fresh; otherwise what `look` finds. Its age counts from the look's end: one that took its
@@ -42,7 +42,7 @@ impl<T: Clone> Kept<T> {
 
     fn is_fresh(&self, found: &Found<T>) -> bool {
         let by_the_wall = Duration::try_from((self.now)().duration_since(found.wall));
-        found.at.elapsed() < self.kept_for && by_the_wall.is_ok_and(|age| age < self.kept_for)
+        found.at.elapsed() < self.period && by_the_wall.is_ok_and(|age| age < self.period)
     }
 }
 

@@ -76,7 +76,8 @@ impl Probes {
     }
 
     pub async fn database(&self, database: &Database) -> Probe {
-        self.of_database.get(probed("database", ask(database))).await
+        // Boxed: the way to a connection is long.
+        self.of_database.get(probed("database", Box::pin(ask(database)))).await
     }
 
     pub async fn queue(&self) -> Probe {
