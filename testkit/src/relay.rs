@@ -32,6 +32,7 @@ pub enum Way {
 pub struct Relay {
     pub port: u16,
     way: watch::Sender<Way>,
+    breaks: watch::Sender<()>,
     requests: Arc<AtomicUsize>,
 }
 
@@ -39,14 +40,28 @@ impl Relay {
     pub async fn before(target: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (way, requests) = (watch::Sender::new(Way::Open), Arc::new(AtomicUsize::new(0)));
-        let (subscribed, counted) = (way.subscribe(), Arc::clone(&requests));
+        let (way, breaks) = (watch::Sender::new(Way::Open), watch::Sender::new(()));
+        let requests = Arc::new(AtomicUsize::new(0));
+        let (ways, broken, counted) = (way.subscribe(), breaks.subscribe(), Arc::clone(&requests));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(forward(client, target, subscribed.clone(), Arc::clone(&counted)));
+                let mut broken = broken.clone();
+                broken.mark_unchanged();
+                let forwarding = forward(client, target, ways.clone(), Arc::clone(&counted));
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = forwarding => {}
+                        _ = broken.changed() => {}
+                    }
+                });
             }
         });
-        Self { port, way, requests }
+        Self { port, way, breaks, requests }
+    }
+
+    /// Breaks the connections that there are. New ones go as before.
+    pub fn break_connections(&self) {
+        self.breaks.send_replace(());
     }
 
     pub fn set(&self, way: Way) {
