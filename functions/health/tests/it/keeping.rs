@@ -1,6 +1,6 @@
 //! What was found is kept for a moment, and caches are told so.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use axum::Router;
 use futures_util::future::join_all;
@@ -84,4 +84,28 @@ async fn caches_may_keep_what_everyone_may_see_for_as_long() {
     let health = world.health_with(|_| {}).await;
     let answer = get(&health, "/health/ready", None).await;
     assert_eq!((answer.status, answer.header("cache-control")), (503, "max-age=2"), "no load on what is down, either");
+}
+
+/// Not even what is kept is told without end. The process itself always says that it lives.
+#[tokio::test]
+async fn one_address_is_stopped_after_its_burst() {
+    let world = World::new().await;
+    let one = NonZeroU32::MIN;
+    for path in ["/health", "/health/ready", "/metrics"] {
+        let health = world
+            .health_with(|settings| {
+                (settings.file.limits.requests_per_second, settings.file.limits.burst) = (one, one.saturating_add(1));
+            })
+            .await;
+        for _ in 0..2 {
+            assert_eq!(get(&health, path, Some(world.token())).await.status, 200, "{path}");
+        }
+        let answer = get(&health, path, Some(world.token())).await;
+        assert_eq!(
+            (answer.status, answer.header("retry-after"), answer.header("cache-control")),
+            (429, "1", "no-store"),
+            "{path}"
+        );
+        assert_eq!(get(&health, "/health/live", None).await.status, 200);
+    }
 }

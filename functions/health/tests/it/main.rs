@@ -7,4 +7,5 @@ mod keeping;
 mod metrics;
 mod metrics_plan;
 mod outages;
+mod parser;
 mod support;
