@@ -65,7 +65,7 @@ fn greet(url: &str) {
     ui::heading("Ready.");
     println!("  POST {url}/webhooks/<name>   signed webhooks of the providers that solo.toml switches on");
     println!("  POST {url}/events            your own events");
-    println!("  GET  {url}/health            and /health/live, /health/ready\n");
+    println!("  GET  {url}/health            and /health/live, /health/ready, /metrics\n");
     println!("  Try, in another terminal:");
     println!("    target/debug/solo send stripe invoice.paid");
     println!("    target/debug/solo executions list");

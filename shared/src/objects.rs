@@ -7,9 +7,10 @@ use aws_config::SdkConfig;
 use crate::errors::chain;
 
 #[derive(Debug, thiserror::Error)]
-#[error("the object {key} could not be {doing}: {reason}")]
+#[error("the {what} {name} could not be {doing}: {reason}")]
 pub struct ObjectError {
-    key: String,
+    what: &'static str,
+    name: String,
     doing: &'static str,
     reason: String,
     missing: bool,
@@ -31,6 +32,8 @@ pub trait ObjectStore: Send + Sync {
     fn get<'a>(&'a self, key: &'a str) -> Storing<'a, Vec<u8>>;
     /// Nothing happens when it is not there.
     fn delete<'a>(&'a self, key: &'a str) -> Storing<'a, ()>;
+    /// Whether the bucket is there, and answers. No object is touched.
+    fn check(&self) -> Storing<'_, ()>;
 }
 
 /// An S3 bucket.
@@ -75,8 +78,17 @@ impl ObjectStore for S3 {
             deleted.map(drop).map_err(|error| failed(key, "deleted", chain(&error)))
         })
     }
+
+    fn check(&self) -> Storing<'_, ()> {
+        Box::pin(async move {
+            let asked = self.client.head_bucket().bucket(&self.bucket).send().await;
+            asked
+                .map(drop)
+                .map_err(|error| ObjectError { what: "bucket", ..failed(&self.bucket, "reached", chain(&error)) })
+        })
+    }
 }
 
 fn failed(key: &str, doing: &'static str, reason: String) -> ObjectError {
-    ObjectError { key: key.to_owned(), doing, reason, missing: false }
+    ObjectError { what: "object", name: key.to_owned(), doing, reason, missing: false }
 }

@@ -13,9 +13,10 @@ pub const LARGEST_MESSAGE: usize = 250_000;
 const LONGEST_DELAY_SECONDS: u64 = 900;
 
 #[derive(Debug, thiserror::Error)]
-#[error("the queue {queue} did not take a message: {reason}")]
+#[error("the queue {queue} {what}: {reason}")]
 pub struct QueueError {
     queue: String,
+    what: &'static str,
     reason: String,
 }
 
@@ -45,6 +46,9 @@ pub trait Queue: Send + Sync {
     /// Several, in their order. Returns the places of those that the queue refused. An error leaves open what became of
     /// them: each message must bear being there twice.
     fn send_all(&self, messages: Vec<String>) -> Sending<'_, Vec<usize>>;
+
+    /// Whether it is there, and answers. Nothing is sent, and no message is touched.
+    fn check(&self) -> Sending<'_>;
 }
 
 /// An SQS queue.
@@ -59,7 +63,7 @@ impl Sqs {
     }
 
     fn error(&self, reason: String) -> QueueError {
-        QueueError { queue: self.url.clone(), reason }
+        QueueError { queue: self.url.clone(), what: "did not take a message", reason }
     }
 
     /// The places of those that were refused.
@@ -102,6 +106,15 @@ impl Queue for Sqs {
                 before += batch.len();
             }
             Ok(refused)
+        })
+    }
+
+    fn check(&self) -> Sending<'_> {
+        Box::pin(async move {
+            let name = aws_sdk_sqs::types::QueueAttributeName::QueueArn;
+            let asked = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(name).send().await;
+            let unanswered = |error| QueueError { what: "does not answer", ..self.error(chain(&error)) };
+            asked.map(drop).map_err(unanswered)
         })
     }
 }

@@ -13,6 +13,7 @@ mod captured;
 mod database;
 mod proxy;
 mod queues;
+mod relay;
 mod schema;
 pub mod scripted;
 mod secrets;
@@ -24,6 +25,7 @@ pub use captured::Captured;
 pub use database::TestDatabase;
 pub use proxy::Proxy;
 pub use queues::{Received, TestQueues};
+pub use relay::{Relay, Way};
 pub use schema::Schema;
 pub use secrets::{AppSecret, Kind, TestSecrets, random_bytes};
 

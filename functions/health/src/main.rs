@@ -1,19 +1,15 @@
 use std::sync::Arc;
 
-use health::{Environment, router};
+use health::{Environment, Services, Settings, router};
 use lambda_http::Error;
-use shared::{
-    config::{Config, Env},
-    http::gateway,
-    secrets::SecretsManager,
-    telemetry,
-};
+use shared::{aws, config::Env, http::gateway, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let config = Config::load(&Env::of_process())?;
-    telemetry::init(config.log_level, config.log_format);
-    let environment = Arc::new(Environment::new(config, Arc::new(SecretsManager::from_env().await))?);
+    let settings = Settings::load(&Env::of_process())?;
+    telemetry::init(settings.log_level, settings.log_format);
+    let services = Services::of(&aws::sdk_config().await, &settings);
+    let environment = Arc::new(Environment::new(settings, services)?);
     environment.warm_up().await;
     gateway::serve(router(environment)).await
 }

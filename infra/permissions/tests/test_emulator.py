@@ -96,6 +96,14 @@ def test_who_may_not_list_is_not_told_that_an_object_is_missing(stage, emulator,
         assert running.calls()[-1] == Call("s3:ListBucket", "arn:aws:s3:::test-1-assets", bool(more))
 
 
+def test_who_may_list_a_bucket_is_told_that_it_is_there(stage, emulator):
+    for function, wanted in ("Health", None), ("Webhooks", "AccessDenied"):
+        running = emulator(stage, function)
+        running.client("s3", running.of_admin).create_bucket(Bucket="test-1-assets")
+        assert refused(running.client("s3", running.of_role).head_bucket, Bucket="test-1-assets") == wanted
+        assert running.calls() == [Call("s3:ListBucket", "arn:aws:s3:::test-1-assets", wanted is None)]
+
+
 def test_backups_are_written_deleted_and_read_by_three(stage, emulator):
     """Each of the three is refused what the other two may."""
     bucket, archive, manifest = "test-1-backups", "database/1.dump.zst", "database/1.json"

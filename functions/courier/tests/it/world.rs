@@ -51,6 +51,10 @@ impl Queue for Inbox {
     fn send_all(&self, messages: Vec<String>) -> Sending<'_, Vec<usize>> {
         self.working.send_all(messages)
     }
+
+    fn check(&self) -> Sending<'_> {
+        self.working.check()
+    }
 }
 
 /// Names and what they resolve to, one answer after the other; the last is for all others. `panic.test` panics.

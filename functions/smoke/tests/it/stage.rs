@@ -82,8 +82,10 @@ impl Stage {
     }
 
     pub async fn health(&self, database: &DatabaseUrl) -> Function {
-        let secrets = Arc::new(SecretsManager::new(&admin_config().await));
-        let environment = health::Environment::new(self.config(database), secrets).unwrap();
+        let mut settings = health::Settings::load(&Env::of(&pairs(&self.variables()))).unwrap();
+        settings.database.url = database.clone();
+        let services = health::Services::of(&admin_config().await, &settings);
+        let environment = health::Environment::new(settings, services).unwrap();
         routed(health::router(Arc::new(environment)))
     }
 
