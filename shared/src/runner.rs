@@ -17,7 +17,7 @@ use crate::{
     events::Envelope,
     executions::{self, Claim, Due, Existing, Failed, Failure, Owned, Settled, Status, Terms},
     handlers::{Context, HandlerError, Handlers, Job, Ready, Resolution},
-    replays,
+    metrics, replays,
     retry::RetryPolicy,
 };
 
@@ -35,6 +35,8 @@ pub struct Outcome {
     pub state: State,
     /// `false` when the event was here before under the same key with other data. What came first is kept.
     pub same_payload: bool,
+    /// This run brought the state about; it did not find it.
+    pub fresh: bool,
     /// Something was left for the worker: effects in the outbox, a critical alert. It should not wait for its next tick.
     pub wake: bool,
 }
@@ -57,7 +59,7 @@ pub enum State {
 
 impl Outcome {
     fn new(id: Uuid, state: State) -> Self {
-        Self { id, state, same_payload: true, wake: state == State::Dead }
+        Self { id, state, same_payload: true, fresh: true, wake: state == State::Dead }
     }
 }
 
@@ -161,7 +163,7 @@ impl Runner<'_> {
         owned: Owned,
         job: Box<dyn Job>,
     ) -> Result<Outcome, DbError> {
-        let (started, rerun) = (Instant::now(), job.rerun_after_crash());
+        let (started, rerun, handler) = (Instant::now(), job.rerun_after_crash(), job.name());
         let mut context = Context::new(session, event, owned.id);
         let handler_deadline = self.deadline.checked_sub(RESERVE).unwrap_or(started);
         let ran = timeout_at(handler_deadline, AssertUnwindSafe(job.run(&mut context)).catch_unwind()).await;
@@ -170,7 +172,9 @@ impl Runner<'_> {
         let (session, failure) = match ran {
             Ok(Ok(Ok(()))) => match executions::finish(&mut session, &owned).await {
                 Ok(()) => {
-                    let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    let took = started.elapsed();
+                    metrics::handled(event, handler, took);
+                    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
                     tracing::info!(attempt = owned.attempt, duration_ms = millis, "completed");
                     return Ok(Outcome { wake: effects, ..Outcome::new(owned.id, State::Completed) });
                 }
@@ -236,6 +240,7 @@ async fn duplicate(
 ) -> Result<Outcome, DbError> {
     let id = existing.id;
     tracing::Span::current().record("execution_id", tracing::field::display(id));
+    let mut fresh = false;
     let state = match existing.status {
         Status::Completed if existing.unhandled => State::Ignored,
         Status::Completed => State::AlreadyCompleted,
@@ -252,6 +257,7 @@ async fn duplicate(
                 Some(terms) if existing.expired => executions::bury(&mut session, &existing, &error, terms).await?,
                 _ => false,
             };
+            fresh = buried;
             if buried {
                 log_dead(id, &error);
                 State::Dead
@@ -263,7 +269,7 @@ async fn duplicate(
         }
     };
     let same_payload = event.is_none_or(|event| existing.fingerprint == event.fingerprint);
-    Ok(Outcome { same_payload, ..Outcome::new(id, state) })
+    Ok(Outcome { same_payload, fresh, ..Outcome::new(id, state) })
 }
 
 /// The alert itself is raised by the statement that buries the execution.

@@ -10,9 +10,10 @@ use axum::{
 use serde_json::json;
 use shared::{
     config::Mode,
-    events::{Envelope, InvalidPayload, MAX_KEY},
+    events::{Envelope, FIRST_PARTY, InvalidPayload, MAX_KEY},
     handlers::Resolution,
     http::{Problem, bearer_token, read_body},
+    metrics::{self, About, Metric},
     secrets::is_one_of,
 };
 
@@ -29,6 +30,7 @@ pub(crate) async fn receive(State(environment): State<Arc<Environment>>, request
         handle(&environment, request).await
     };
     received.await.unwrap_or_else(|problem: Problem| {
+        metrics::count(Metric::Rejected, About::Refusal(FIRST_PARTY, problem.error()), 1);
         let unauthorized = problem.status() == StatusCode::UNAUTHORIZED;
         let mut response = problem.into_response();
         if unauthorized {

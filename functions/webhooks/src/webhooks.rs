@@ -14,6 +14,7 @@ use shared::{
     config::ProviderConfig,
     events::Envelope,
     http::{Problem, read_body},
+    metrics::{self, About, Metric},
     providers::{Provider, Refusal},
     secrets::{SecretsError, webhook_secret},
 };
@@ -25,14 +26,19 @@ pub(crate) async fn receive(
     name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    environment.admit(&request)?;
     // Not UTF-8: surely no provider.
     let name = name.map(|Path(name)| name).unwrap_or_default();
-    let (provider, settings) = find(&environment, &name)?;
+    let received = handle(&environment, &name, request).await;
+    received.inspect_err(|problem| metrics::count(Metric::Rejected, About::Refusal(&name, problem.error()), 1))
+}
+
+async fn handle(environment: &Environment, name: &str, request: Request) -> Result<Response, Problem> {
+    environment.admit(&request)?;
+    let (provider, settings) = find(environment, name)?;
     let (parts, body) = request.into_parts();
     let body = read_body(body, environment.config.file.limits.body_bytes).await?;
 
-    believe(&environment, provider, settings, &parts.headers, &body).await?;
+    believe(environment, provider, settings, &parts.headers, &body).await?;
     if let Some(answer) = provider.challenge(&body) {
         return Ok(Json(answer).into_response());
     }
@@ -41,7 +47,7 @@ pub(crate) async fn receive(
         answer::invalid_payload(malformed.to_string())
     })?;
     let event = event.correlated(answer::correlation_id(&parts.extensions));
-    deliver(&environment, &event, settings, &parts.extensions).await
+    deliver(environment, &event, settings, &parts.extensions).await
 }
 
 fn find<'e>(environment: &'e Environment, name: &str) -> Result<(&'e dyn Provider, &'e ProviderConfig), Problem> {

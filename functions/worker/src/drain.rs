@@ -13,7 +13,7 @@ use shared::{
     alerts::{self, Severity},
     db::{Database, DbError},
     inbox::{InboxError, Message, QueuedEvent},
-    outbox,
+    metrics, outbox,
     runner::Runner,
 };
 use tokio::time::{Instant, timeout, timeout_at};
@@ -171,6 +171,7 @@ impl Worker {
             execution_id = tracing::field::Empty
         );
         let outcome = runner.deliver(&envelope, resolution).instrument(span).await?;
+        metrics::settled(&envelope.source, &envelope.event_type, envelope.occurred_at, &outcome);
         if !outcome.same_payload {
             let key = format!("payload_changed:{}", envelope.source);
             let (event, source) = (&envelope.key, &envelope.source);

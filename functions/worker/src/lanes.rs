@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use shared::{
     db::{Database, DbError},
     executions::{self, Due},
+    metrics,
     runner::{Runner, State},
 };
 use tokio::{
@@ -76,6 +77,9 @@ impl Worker {
             // A server that accepts bytes and says nothing more would otherwise hold the lane until it is killed.
             let resumed = timeout(HANDLER_TIME, runner.resume(&due, &self.handlers).instrument(span)).await;
             let outcome = resumed.unwrap_or_else(|_| Err(DbError::silent()))?;
+            if let Some(outcome) = &outcome {
+                metrics::retried(&due, outcome);
+            }
             let Ok(mut ran) = ran.lock() else { return Ok(()) };
             match outcome.map(|outcome| outcome.state) {
                 Some(State::Completed | State::AlreadyCompleted | State::Ignored) => ran.completed += 1,

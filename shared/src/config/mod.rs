@@ -35,6 +35,8 @@ pub struct Config {
     pub app_secret_id: String,
     pub log_level: LogLevel,
     pub log_format: LogFormat,
+    /// `METRICS_NAMESPACE`: where CloudWatch keeps the metrics. [`crate::metrics::NAMESPACE`] unless said otherwise.
+    pub metrics_namespace: Option<String>,
     pub retry: RetryPolicy,
     pub file: SoloToml,
 }
@@ -85,12 +87,20 @@ impl Config {
         let app_secret_id = env.required("APP_SECRET_ID", "the name or ARN of the app's secret", &mut faults);
         let log_level = env.parsed("LOG_LEVEL", "debug, info, warn or error", &mut faults).unwrap_or_default();
         let log_format = env.parsed("LOG_FORMAT", "json or text", &mut faults).unwrap_or_default();
+        let metrics_namespace = env.optional("METRICS_NAMESPACE");
         let retry = read_retry(env, &mut faults);
         let file = SoloToml::read(env, BUILT_IN, &mut faults);
         match (database, queues, app_secret_id, file) {
-            (Some(database), Some(queues), Some(app_secret_id), Some(file)) => {
-                faults.into_result(Self { database, queues, app_secret_id, log_level, log_format, retry, file })
-            }
+            (Some(database), Some(queues), Some(app_secret_id), Some(file)) => faults.into_result(Self {
+                database,
+                queues,
+                app_secret_id,
+                log_level,
+                log_format,
+                metrics_namespace,
+                retry,
+                file,
+            }),
             _ => Err(faults),
         }
     }

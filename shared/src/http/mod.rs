@@ -7,14 +7,14 @@ mod problem;
 pub use limiter::{ClientLimiter, client_address, too_many};
 pub use problem::Problem;
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header},
-    middleware::{Next, from_fn},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse as _, Response},
 };
 use lambda_http::RequestExt as _;
@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
-use crate::{clock, invocation};
+use crate::{clock, invocation, metrics::Meter};
 
 pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const LONGEST_CORRELATION_ID: usize = 128;
@@ -61,6 +61,16 @@ pub fn layered(router: Router) -> Router {
         })
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(edge))
+}
+
+/// Each request to `router` is an invocation to `meter`.
+pub fn metered(router: Router, meter: Meter) -> Router {
+    router.layer(from_fn_with_state(Arc::new(meter), measure))
+}
+
+async fn measure(State(meter): State<Arc<Meter>>, request: Request, next: Next) -> Response {
+    let request_id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
+    meter.invocation(&request_id, next.run(request)).await
 }
 
 /// The whole body, unless it is larger than `limit` bytes (413) or breaks off (400).
