@@ -8,6 +8,7 @@ use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
     handlers::{Context, HandlerError, Handlers, Job, Ready, Resolution},
     metrics, replays,
     retry::RetryPolicy,
+    telemetry::STEP,
 };
 
 /// Kept back from the invocation's time, to record a failure and to answer.
@@ -92,6 +94,7 @@ impl Runner<'_> {
             rerun_after_crash: job.rerun_after_crash(),
         };
         let claim = executions::claim(&mut session, event, job.name(), terms);
+        let claim = claim.instrument(tracing::info_span!(target: STEP, "claim"));
         match timeout(STORE_WITHIN, claim).await.unwrap_or_else(|_| Err(DbError::silent()))? {
             Claim::Owned(owned) => {
                 tracing::Span::current().record("execution_id", tracing::field::display(owned.id));
@@ -166,11 +169,13 @@ impl Runner<'_> {
         let (started, rerun, handler) = (Instant::now(), job.rerun_after_crash(), job.name());
         let mut context = Context::new(session, event, owned.id);
         let handler_deadline = self.deadline.checked_sub(RESERVE).unwrap_or(started);
-        let ran = timeout_at(handler_deadline, AssertUnwindSafe(job.run(&mut context)).catch_unwind()).await;
+        let span = tracing::info_span!(target: STEP, "handler", handler);
+        let run = AssertUnwindSafe(job.run(&mut context)).catch_unwind().instrument(span);
+        let ran = timeout_at(handler_deadline, run).await;
         let (mut session, effects) = context.into_parts();
 
         let (session, failure) = match ran {
-            Ok(Ok(Ok(()))) => match executions::finish(&mut session, &owned).await {
+            Ok(Ok(Ok(()))) => match finish(&mut session, &owned).await {
                 Ok(()) => {
                     let took = started.elapsed();
                     metrics::handled(event, handler, took);
@@ -228,6 +233,10 @@ impl Runner<'_> {
         tracing::warn!(status = ?existing.status, "the lease was lost before the attempt ended; nothing was changed");
         duplicate(session, None, existing, None).await
     }
+}
+
+async fn finish(session: &mut Session<'_>, owned: &Owned) -> Result<(), DbError> {
+    executions::finish(session, owned).instrument(tracing::info_span!(target: STEP, "finish")).await
 }
 
 /// What a delivery is told that finds its event already here. With the `terms` of its claim it also buries an execution

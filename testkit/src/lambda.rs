@@ -14,9 +14,21 @@ use std::{
 
 use serde_json::Value;
 use shared::clock;
+use tokio::time::Instant;
 
 /// What an invocation may take, and the start.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// What the function is told that it may take: nothing is begun with too little of it.
+const TOLD: Duration = Duration::from_secs(90);
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answered {
+    pub body: Value,
+    /// How long the answer took, and how long until the function asked for the next event.
+    pub after: Duration,
+    pub ready_after: Duration,
+}
 
 /// A function's process. It ends with this.
 pub struct Lambda {
@@ -80,6 +92,11 @@ impl Lambda {
 
     /// Has it handle `event`, and waits until it asks for the next one. Its answer.
     pub fn invoke(&self, event: &Value) -> Value {
+        self.invoke_timed(event).body
+    }
+
+    pub fn invoke_timed(&self, event: &Value) -> Answered {
+        let began = Instant::now();
         let polls = {
             let mut state = self.api.state.lock().unwrap();
             state.event = Some(event.to_string());
@@ -89,8 +106,9 @@ impl Lambda {
         let (kind, body) = self.api.wait_for(|state| state.answer.take());
         let body = String::from_utf8(body).unwrap();
         assert_eq!(kind, "response", "{body}");
+        let after = began.elapsed();
         self.polled(polls + 1);
-        serde_json::from_str(&body).unwrap()
+        Answered { body: serde_json::from_str(&body).unwrap(), after, ready_after: began.elapsed() }
     }
 
     /// What it wrote to standard output so far. A line may be on its way still: ask for what the last one says.
@@ -161,7 +179,7 @@ impl Api {
                 None => state = self.changed.wait(state).ok()?,
             }
         };
-        let deadline = clock::now().as_millisecond() + i64::try_from(PATIENCE.as_millis()).ok()?;
+        let deadline = clock::now().as_millisecond() + i64::try_from(TOLD.as_millis()).ok()?;
         Some(format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
              lambda-runtime-aws-request-id: {}\r\nlambda-runtime-deadline-ms: {deadline}\r\n\
@@ -175,7 +193,7 @@ impl Api {
 }
 
 /// Reads until a request is complete: the lengths of its head and of all of it.
-fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(usize, usize)> {
+pub(crate) fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(usize, usize)> {
     let mut piece = [0; 8 * 1024];
     loop {
         if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {

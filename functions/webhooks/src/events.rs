@@ -15,7 +15,9 @@ use shared::{
     http::{Problem, bearer_token, read_body},
     metrics::{self, About, Metric},
     secrets::is_one_of,
+    telemetry::STEP,
 };
+use tracing::Instrument as _;
 
 use crate::{Delivered, Environment, answer, webhooks::no_secrets};
 
@@ -26,7 +28,8 @@ const KEY_HEADERS: [&str; 2] = ["x-idempotency-key", "idempotency-key"];
 pub(crate) async fn receive(State(environment): State<Arc<Environment>>, request: Request) -> Response {
     let received = async {
         environment.admit(&request)?;
-        authenticate(&environment, request.headers()).await?;
+        let verify = tracing::info_span!(target: STEP, "verify");
+        authenticate(&environment, request.headers()).instrument(verify).await?;
         handle(&environment, request).await
     };
     received.await.unwrap_or_else(|problem: Problem| {
@@ -66,7 +69,8 @@ async fn handle(environment: &Environment, request: Request) -> Result<Response,
     let body = read_body(body, environment.config.file.limits.body_bytes).await?;
     let event = Envelope::first_party(&key, &body)
         .map_err(|invalid| invalid_payload(&invalid))?
-        .correlated(answer::correlation_id(&parts.extensions));
+        .correlated(answer::correlation_id(&parts.extensions))
+        .traced(answer::trace_parent(&parts.extensions));
 
     let resolution = environment.handlers.resolve(&event);
     match &resolution {

@@ -15,7 +15,7 @@ use webhooks::{Environment, router};
 async fn main() -> Result<(), Error> {
     let (began, env) = (Instant::now(), Env::of_process());
     let (config, handlers) = (Config::load(&env)?, app::Settings::load(&env)?.handlers());
-    telemetry::init(config.log_level, config.log_format);
+    telemetry::init_traced(config.log_level, config.log_format, "webhooks", config.otlp.as_ref());
     let (namespace, format) = (config.metrics_namespace.clone(), config.log_format);
     let services = Services::from_env(&config.queues).await;
     let environment = Arc::new(Environment::new(config, services, handlers)?);

@@ -17,7 +17,9 @@ use shared::{
     metrics::{self, About, Metric},
     providers::{Provider, Refusal},
     secrets::{SecretsError, webhook_secret},
+    telemetry::STEP,
 };
+use tracing::Instrument as _;
 
 use crate::{Delivered, Environment, answer};
 
@@ -38,7 +40,8 @@ async fn handle(environment: &Environment, name: &str, request: Request) -> Resu
     let (parts, body) = request.into_parts();
     let body = read_body(body, environment.config.file.limits.body_bytes).await?;
 
-    believe(environment, provider, settings, &parts.headers, &body).await?;
+    let verify = tracing::info_span!(target: STEP, "verify");
+    believe(environment, provider, settings, &parts.headers, &body).instrument(verify).await?;
     if let Some(answer) = provider.challenge(&body) {
         return Ok(Json(answer).into_response());
     }
@@ -46,7 +49,8 @@ async fn handle(environment: &Environment, name: &str, request: Request) -> Resu
         tracing::warn!(provider = name, %malformed, "an authentic body is no event");
         answer::invalid_payload(malformed.to_string())
     })?;
-    let event = event.correlated(answer::correlation_id(&parts.extensions));
+    let event =
+        event.correlated(answer::correlation_id(&parts.extensions)).traced(answer::trace_parent(&parts.extensions));
     deliver(environment, &event, settings, &parts.extensions).await
 }
 

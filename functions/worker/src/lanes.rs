@@ -8,6 +8,7 @@ use shared::{
     executions::{self, Due},
     metrics,
     runner::{Runner, State},
+    telemetry::SPAN,
 };
 use tokio::{
     sync::Mutex,
@@ -73,7 +74,7 @@ impl Worker {
                 return Ok(());
             }
             let runner = Runner { database, retry: self.config.retry, deadline: Instant::now() + HANDLER_TIME };
-            let span = tracing::info_span!("retry", correlation_id = due.correlation_id(), execution_id = %due.id);
+            let span = tracing::info_span!(target: SPAN, "retry", correlation_id = due.correlation_id(), execution_id = %due.id);
             // A server that accepts bytes and says nothing more would otherwise hold the lane until it is killed.
             let resumed = timeout(HANDLER_TIME, runner.resume(&due, &self.handlers).instrument(span)).await;
             let outcome = resumed.unwrap_or_else(|_| Err(DbError::silent()))?;

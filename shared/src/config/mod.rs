@@ -17,6 +17,8 @@ pub use retention::Retention;
 
 use std::time::Duration;
 
+use url::Url;
+
 use crate::{
     db::DatabaseUrl,
     retry::RetryPolicy,
@@ -37,6 +39,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// `METRICS_NAMESPACE`: where CloudWatch keeps the metrics. [`crate::metrics::NAMESPACE`] unless said otherwise.
     pub metrics_namespace: Option<String>,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the collector of spans. None are made without it.
+    pub otlp: Option<Url>,
     pub retry: RetryPolicy,
     pub file: SoloToml,
 }
@@ -88,6 +92,7 @@ impl Config {
         let log_level = env.parsed("LOG_LEVEL", "debug, info, warn or error", &mut faults).unwrap_or_default();
         let log_format = env.parsed("LOG_FORMAT", "json or text", &mut faults).unwrap_or_default();
         let metrics_namespace = env.optional("METRICS_NAMESPACE");
+        let otlp = env.url("OTEL_EXPORTER_OTLP_ENDPOINT", &mut faults);
         let retry = read_retry(env, &mut faults);
         let file = SoloToml::read(env, BUILT_IN, &mut faults);
         match (database, queues, app_secret_id, file) {
@@ -98,6 +103,7 @@ impl Config {
                 log_level,
                 log_format,
                 metrics_namespace,
+                otlp,
                 retry,
                 file,
             }),
@@ -187,6 +193,8 @@ mod tests {
             ("ASSETS_BUCKET", "-"),
             ("LOG_LEVEL", "verbose"),
             ("LOG_FORMAT", "xml"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://collector:4317"),
             ("MAX_RETRY_ATTEMPTS", "0"),
             ("MAX_RETRY_ATTEMPTS", "6"),
             ("MAX_RETRY_ATTEMPTS", "three"),

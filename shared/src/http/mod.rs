@@ -22,7 +22,11 @@ use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
-use crate::{clock, invocation, metrics::Meter};
+use crate::{
+    clock, invocation,
+    metrics::Meter,
+    telemetry::{self, SPAN, TraceParent},
+};
 
 pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const LONGEST_CORRELATION_ID: usize = 128;
@@ -45,6 +49,10 @@ const SECURITY_HEADERS: [(HeaderName, &str); 8] = [
 /// The id that ties together all log lines, rows and calls of one request. In a request's extensions.
 #[derive(Clone, Debug)]
 pub struct CorrelationId(pub String);
+
+/// The place in its trace that a request came with. In a request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Inherited(pub Option<TraceParent>);
 
 /// When the invocation ends. In a request's extensions.
 #[derive(Clone, Copy, Debug)]
@@ -93,16 +101,20 @@ pub fn bearer_token(headers: &axum::http::HeaderMap) -> Option<&str> {
 
 async fn edge(mut request: Request, next: Next) -> Response {
     let correlation_id = correlation_id(&request);
+    let trace_parent = TraceParent::of_headers(request.headers());
     let span = tracing::info_span!(
+        target: SPAN,
         "request",
         correlation_id,
         method = %request.method(),
         path = request.uri().path().chars().take(256).collect::<String>(),
         execution_id = tracing::field::Empty,
     );
+    let span = telemetry::continued(span, trace_parent);
     let deadline = Deadline(Instant::now() + remaining(&request));
     request.extensions_mut().insert(CorrelationId(correlation_id.clone()));
     request.extensions_mut().insert(deadline);
+    request.extensions_mut().insert(Inherited(trace_parent));
 
     let response = next.run(request).instrument(span).await;
     let mut response = problem::render(response, &correlation_id);

@@ -155,5 +155,6 @@ async fn the_lines_of_a_process() {
         let completed = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let completed = completed.into_iter().find(|line| line["message"] == "completed").unwrap();
         assert_eq!(completed["requestId"], lines[0]["requestId"], "they join the other lines: {log}");
+        assert!(completed["xrayTraceId"].as_str().unwrap().contains("1-5bef4de7"), "and X-Ray's trace: {completed}");
     }
 }
