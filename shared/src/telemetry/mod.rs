@@ -78,7 +78,7 @@ pub fn init(level: LogLevel, format: LogFormat) {
     init_traced(level, format, "", None);
 }
 
-/// As [`init`]; and sends the spans of `function` to the collector at `endpoint`, if there is one. Then [`run`] has to drive the
+/// As [`init`]; and sends the spans of `function` to the collector at `endpoint`, if there is one. Then [`run()`] has to drive the
 /// function.
 pub fn init_traced(level: LogLevel, format: LogFormat, function: &'static str, endpoint: Option<&Url>) {
     let (exporting, fault) = match endpoint.map(|endpoint| Exporting::new(function, endpoint)).transpose() {
