@@ -20,6 +20,7 @@ HIDDEN = "Properties.LifecycleConfiguration.Rules.0.NoncurrentVersionExpiration.
 ZONE = "ScheduleExpressionTimezone"
 WHEN = "ScheduleExpression"
 ROUTE = {"Type": "HttpApi", "Properties": {"ApiId": {"Ref": "Api"}, "Path": "/cleanup", "Method": "ANY"}}
+DASHBOARD = SOURCES.root["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0]
 TRUST = "DeployRole.Properties.AssumeRolePolicyDocument.Statement.0.Condition"
 
 
@@ -114,6 +115,16 @@ PLANTED = [
     ("heartbeats", "root", "Backups", GONE, "BackupsSucceeded"),
     ("heartbeats", "root", "Backups.Properties.LogGroupName", {"Ref": "PruneLogs"}, "BackupsSucceeded"),
     ("heartbeats", "root", "Backups.Properties.FilterPattern", '{ $.job = "backup" }', "BackupsSucceeded"),
+    ("metrics", "root", "EventsDie.Properties.MetricName", "DeadLetters", "DeadLetters"),
+    ("metrics", "root", "EventsDie.Properties.Dimensions", [{"Name": "Reason", "Value": "invalid_signature"}], "EventsDie"),
+    ("metrics", "root", "EventsSlow.Properties.Namespace", "SoloOS/another-stack", "EventsSlow"),
+    ("metrics", "root", "EventsFail.Properties.Metrics.1.MetricStat.Metric.MetricName", "Done", "EventsFail looks at Done"),
+    ("metrics", "root", "SignaturesRefused.Properties.Dimensions.0.Value", "wrong_signature", "wrong_signature"),
+    ("metrics", "root", "SignaturesRefused.Properties.Dimensions.0.Name", "Provider", "SignaturesRefused"),
+    ("metrics", "root", "TickLate.Properties.MetricName", "Ticks", "TickLate"),
+    ("metrics", "root", "Dashboard.Properties.DashboardBody.Fn::Sub.0", DASHBOARD.replace('"Retried"', '"Repeated"'), "Repeated"),
+    ("metrics", "root", "Dashboard.Properties.DashboardBody.Fn::Sub.0", DASHBOARD.replace(",Handler}", ",Provider}"), "HandlerDuration"),
+    ("metrics", "root", f"Courier.{VARIABLES}.METRICS_NAMESPACE", "SoloOS", "Courier does not emit"),
     ("watched", "root", "FailuresPile.Properties.MetricName", "NumberOfMessagesSent", "Failures"),
     ("wildcards", "root", f"WorkerRole.{STATEMENTS}.1.Resource", "*", "WorkerRole"),
     ("wildcards", "root", f"WorkerRole.{STATEMENTS}.2.Action", ["sqs:*"], "WorkerRole"),
@@ -310,6 +321,9 @@ ALSO = {
     ("roles", "Prune.Properties.Role"): {"backups"},
     ("roles", "Drill.Properties.Role"): {"backups"},
     ("schedules", "Worker.Properties.Events.Tick.Properties.Input"): {"jobs"},
+    # An alarm of a line that is not counted any more, or of another name.
+    ("heartbeats", "Backups"): {"metrics"},
+    ("metrics", "TickLate.Properties.MetricName"): {"heartbeats"},
 }
 
 

@@ -21,6 +21,7 @@ use crate::{
     events::{Decoded, Envelope, Event, EventType, FIRST_PARTY, FieldError, InvalidPayload, MAX_KEY, contracts},
     flags::Flags,
     outbox::{self, Effect},
+    telemetry,
 };
 
 /// Handles one type of event.
@@ -128,7 +129,8 @@ impl<'a> Context<'a> {
     async fn enqueue(&mut self, effect: &Effect, key: Option<&str>) -> Result<Option<Uuid>, HandlerError> {
         effect.check().map_err(HandlerError::fail)?;
         let (execution, correlation_id) = (Some(self.execution_id), &self.event.correlation_id);
-        let id = outbox::enqueue(&mut self.session, effect, key, execution, correlation_id).await?;
+        let trace_parent = telemetry::here().or(self.event.trace_parent);
+        let id = outbox::enqueue(&mut self.session, effect, key, execution, correlation_id, trace_parent).await?;
         self.left_work |= id.is_some();
         Ok(id)
     }

@@ -19,6 +19,7 @@ use crate::{
     outbox::Report,
     providers,
     queue::{LARGEST_MESSAGE, Queue, QueueError},
+    telemetry::TraceParent,
 };
 
 /// The version of everything in this file. An older worker leaves a newer message on the queue.
@@ -55,6 +56,9 @@ pub struct QueuedEvent {
     pub correlation_id: String,
     /// See [`Envelope::signs_id`].
     pub signs_id: bool,
+    /// See [`Envelope::trace_parent`]. Older messages have none.
+    #[serde(default, deserialize_with = "TraceParent::lenient", skip_serializing_if = "Option::is_none")]
+    pub trace_parent: Option<TraceParent>,
     /// The whole body, as a text: JSON inside of flattened JSON would lose its large numbers.
     pub payload: String,
 }
@@ -156,6 +160,7 @@ impl From<&Envelope> for QueuedEvent {
             occurred_at: event.occurred_at,
             correlation_id: event.correlation_id.clone(),
             signs_id: event.signs_id,
+            trace_parent: event.trace_parent,
             payload: event.payload.get().to_owned(),
         }
     }
@@ -165,7 +170,7 @@ impl QueuedEvent {
     /// The envelope that it was made of.
     pub fn envelope(&self) -> Result<Envelope, InboxError> {
         let event = restore(&self.source, &self.key, &self.event_type, self.schema_version, &self.payload)?;
-        let event = event.at(self.occurred_at).correlated(&self.correlation_id);
+        let event = event.at(self.occurred_at).correlated(&self.correlation_id).traced(self.trace_parent);
         Ok(if self.signs_id { event } else { event.with_unsigned_id() })
     }
 }
@@ -176,4 +181,39 @@ pub fn restore(source: &str, key: &str, event_type: &str, version: u16, payload:
     let body: serde_json::Value = serde_json::from_str(payload).map_err(|error| malformed(&error))?;
     let data = providers::data_of(source, &body).clone();
     Envelope::new(source, key, event_type, version, data, payload.as_bytes()).map_err(|error| malformed(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENT: &str = r#"{"version": 1, "kind": "event", "source": "stripe", "key": "evt_1", "event_type": "invoice.paid",
+        "schema_version": 1, "occurred_at": null, "correlation_id": "c", "signs_id": true, "payload": "{}"}"#;
+    const PLACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    fn trace_parent(text: &str) -> Option<String> {
+        let Message::Event(event) = decode(text).unwrap() else { panic!("{text}") };
+        let encoded = encode(&Message::Event(event.clone())).unwrap();
+        assert_eq!(
+            encoded.contains("trace_parent"),
+            event.trace_parent.is_some(),
+            "older workers read the rest: {encoded}"
+        );
+        assert_eq!(event.envelope().unwrap().trace_parent, event.trace_parent);
+        event.trace_parent.map(|place| place.to_string())
+    }
+
+    #[test]
+    fn messages_without_a_place_in_a_trace_are_read_and_written_as_before() {
+        assert_eq!(trace_parent(EVENT), None);
+    }
+
+    #[test]
+    fn a_place_goes_along_and_what_is_none_loses_no_event() {
+        let with = |value: &str| EVENT.replacen('{', &format!("{{\"trace_parent\": {value}, "), 1);
+        assert_eq!(trace_parent(&with(&format!("\"{PLACE}\""))).as_deref(), Some(PLACE));
+        for wrong in ["null", "7", "\"\"", "\"00-0-0-01\"", "{\"a\": [1]}"] {
+            assert_eq!(trace_parent(&with(wrong)), None, "{wrong}");
+        }
+    }
 }

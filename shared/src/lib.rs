@@ -18,6 +18,7 @@ pub mod inbox;
 pub mod invariants;
 pub mod invocation;
 pub mod jobs;
+pub mod metrics;
 pub mod migrations;
 pub mod objects;
 pub mod outbox;

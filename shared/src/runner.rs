@@ -8,6 +8,7 @@ use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
@@ -17,8 +18,9 @@ use crate::{
     events::Envelope,
     executions::{self, Claim, Due, Existing, Failed, Failure, Owned, Settled, Status, Terms},
     handlers::{Context, HandlerError, Handlers, Ready, Resolution},
-    replays,
+    metrics, replays,
     retry::RetryPolicy,
+    telemetry::STEP,
 };
 
 /// Kept back from the invocation's time, to record a failure and to answer.
@@ -35,6 +37,8 @@ pub struct Outcome {
     pub state: State,
     /// `false` when the event was here before under the same key with other data. What came first is kept.
     pub same_payload: bool,
+    /// This run brought the state about; it did not find it.
+    pub fresh: bool,
     /// Something was left for the worker: effects in the outbox, a critical alert. It should not wait for its next tick.
     pub wake: bool,
 }
@@ -57,7 +61,7 @@ pub enum State {
 
 impl Outcome {
     fn new(id: Uuid, state: State) -> Self {
-        Self { id, state, same_payload: true, wake: state == State::Dead }
+        Self { id, state, same_payload: true, fresh: true, wake: state == State::Dead }
     }
 }
 
@@ -90,6 +94,7 @@ impl Runner<'_> {
             rerun_after_crash: ready.job.rerun_after_crash(),
         };
         let claim = executions::claim(&mut session, event, ready.job.name(), terms);
+        let claim = claim.instrument(tracing::info_span!(target: STEP, "claim"));
         match timeout(STORE_WITHIN, claim).await.unwrap_or_else(|_| Err(DbError::silent()))? {
             Claim::Owned(owned) => {
                 tracing::Span::current().record("execution_id", tracing::field::display(owned.id));
@@ -162,16 +167,20 @@ impl Runner<'_> {
         owned: Owned,
         Ready { job, flags }: Ready,
     ) -> Result<Outcome, DbError> {
-        let (started, rerun) = (Instant::now(), job.rerun_after_crash());
+        let (started, rerun, handler) = (Instant::now(), job.rerun_after_crash(), job.name());
         let mut context = Context::new(session, event, owned.id, flags);
         let handler_deadline = self.deadline.checked_sub(RESERVE).unwrap_or(started);
-        let ran = timeout_at(handler_deadline, AssertUnwindSafe(job.run(&mut context)).catch_unwind()).await;
+        let span = tracing::info_span!(target: STEP, "handler", handler);
+        let run = AssertUnwindSafe(job.run(&mut context)).catch_unwind().instrument(span);
+        let ran = timeout_at(handler_deadline, run).await;
         let (mut session, effects) = context.into_parts();
 
         let (session, failure) = match ran {
-            Ok(Ok(Ok(()))) => match executions::finish(&mut session, &owned).await {
+            Ok(Ok(Ok(()))) => match finish(&mut session, &owned).await {
                 Ok(()) => {
-                    let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    let took = started.elapsed();
+                    metrics::handled(event, handler, took);
+                    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
                     tracing::info!(attempt = owned.attempt, duration_ms = millis, "completed");
                     return Ok(Outcome { wake: effects, ..Outcome::new(owned.id, State::Completed) });
                 }
@@ -227,6 +236,10 @@ impl Runner<'_> {
     }
 }
 
+async fn finish(session: &mut Session<'_>, owned: &Owned) -> Result<(), DbError> {
+    executions::finish(session, owned).instrument(tracing::info_span!(target: STEP, "finish")).await
+}
+
 /// What a delivery is told that finds its event already here. With the `terms` of its claim it also buries an execution
 /// whose lease ran out and that may not be run again.
 async fn duplicate(
@@ -237,6 +250,7 @@ async fn duplicate(
 ) -> Result<Outcome, DbError> {
     let id = existing.id;
     tracing::Span::current().record("execution_id", tracing::field::display(id));
+    let mut fresh = false;
     let state = match existing.status {
         Status::Completed if existing.unhandled => State::Ignored,
         Status::Completed => State::AlreadyCompleted,
@@ -253,6 +267,7 @@ async fn duplicate(
                 Some(terms) if existing.expired => executions::bury(&mut session, &existing, &error, terms).await?,
                 _ => false,
             };
+            fresh = buried;
             if buried {
                 log_dead(id, &error);
                 State::Dead
@@ -264,7 +279,7 @@ async fn duplicate(
         }
     };
     let same_payload = event.is_none_or(|event| existing.fingerprint == event.fingerprint);
-    Ok(Outcome { same_payload, ..Outcome::new(id, state) })
+    Ok(Outcome { same_payload, fresh, ..Outcome::new(id, state) })
 }
 
 /// The alert itself is raised by the statement that buries the execution.

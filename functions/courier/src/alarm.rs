@@ -105,6 +105,7 @@ fn outbound(message_id: &str, channel: &str, title: &str, item: &Item) -> Outbou
     };
     let message_id = cut(message_id, 100);
     Outbound {
+        trace_parent: None,
         version: outbox::VERSION,
         id: clock::new_id(),
         tracked: false,

@@ -19,6 +19,7 @@ use shared::{
     clock,
     inbox::{self, Message as ToInbox},
     outbox::{self, Effect, Outbound, Report, ReportResult},
+    telemetry::{self, SPAN},
 };
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -112,12 +113,14 @@ impl Courier {
         let mut failed = Vec::new();
         for (index, (id, message)) in messages.into_iter().enumerate() {
             let span = tracing::info_span!(
+                target: SPAN,
                 "effect",
                 correlation_id = message.outbound.correlation_id,
                 outbox_id = %message.outbound.id,
                 destination,
                 attempt = message.attempt,
             );
+            let span = telemetry::continued(span, message.outbound.trace_parent);
             // The first is begun in any case: one that needs more time than an invocation has would never be.
             let needs = if index == 0 { LEAST } else { time_limit(&message.outbound.effect) };
             let latest = end.checked_sub(needs).unwrap_or(end);

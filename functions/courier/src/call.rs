@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use shared::{
     http::CORRELATION_ID,
     outbox::{Body, HttpRequest, Ping, Text},
+    telemetry::{TRACE_PARENT, TraceParent},
 };
 use url::Url;
 
@@ -143,6 +144,13 @@ impl Call {
             if let Ok(value) = HeaderValue::try_from(plain(value)) {
                 self.headers.entry(name).or_insert(value);
             }
+        }
+    }
+
+    /// Says where in its trace the call is, unless the request says it itself.
+    pub fn place(&mut self, trace_parent: TraceParent) {
+        if let Ok(value) = HeaderValue::try_from(trace_parent.to_string()) {
+            self.headers.entry(TRACE_PARENT).or_insert(value);
         }
     }
 

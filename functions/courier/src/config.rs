@@ -5,6 +5,8 @@ use shared::{
     telemetry::{LogFormat, LogLevel},
 };
 
+use url::Url;
+
 use crate::address::Reach;
 
 /// `solo.toml` as it was when the function was built.
@@ -24,6 +26,10 @@ pub struct Config {
     pub reach: Reach,
     pub log_level: LogLevel,
     pub log_format: LogFormat,
+    /// `METRICS_NAMESPACE`: where CloudWatch keeps the metrics.
+    pub metrics_namespace: Option<String>,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the collector of spans. None are made without it.
+    pub otlp: Option<Url>,
     pub file: SoloToml,
 }
 
@@ -37,6 +43,8 @@ impl Config {
         let allow_loopback = env.parsed("COURIER_ALLOW_LOOPBACK", "true or false", &mut faults).unwrap_or(false);
         let log_level = env.parsed("LOG_LEVEL", "debug, info, warn or error", &mut faults).unwrap_or_default();
         let log_format = env.parsed("LOG_FORMAT", "json or text", &mut faults).unwrap_or_default();
+        let metrics_namespace = env.optional("METRICS_NAMESPACE");
+        let otlp = env.url("OTEL_EXPORTER_OTLP_ENDPOINT", &mut faults);
         let alerts_topic = env.optional("ALERTS_TOPIC_ARN");
         let file = SoloToml::read(env, BUILT_IN, &mut faults);
         if let Some(name) = file.as_ref().and_then(email_channel)
@@ -55,6 +63,8 @@ impl Config {
                 reach,
                 log_level,
                 log_format,
+                metrics_namespace,
+                otlp,
                 file,
             }),
             _ => Err(faults),

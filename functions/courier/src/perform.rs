@@ -5,6 +5,7 @@ use std::{future::Future, time::Duration};
 use shared::{
     clock,
     outbox::{Effect, Notification, Outbound},
+    telemetry,
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -59,6 +60,9 @@ impl Courier {
         let mut verdict = Verdict::Delivered { status: None, body: None };
         for (part, mut call) in calls.into_iter().enumerate() {
             call.label(&outbound.idempotency_key, part, &outbound.correlation_id);
+            if let (Effect::Http(_), Some(place)) = (&outbound.effect, telemetry::here().or(outbound.trace_parent)) {
+                call.place(place);
+            }
             if part > 0 && self.limiter.admit(&outbound.effect.destination(), until).await.is_err() {
                 let error = format!("the time was over after {part} of several requests");
                 return Verdict::Retry { error, status: None, after: None };

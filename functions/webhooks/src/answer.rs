@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use shared::{
     config::OnFailure,
     events::Envelope,
-    http::{CorrelationId, Problem},
+    http::{CorrelationId, Inherited, Problem},
     runner::{Outcome, State},
+    telemetry::{self, TraceParent},
 };
 use uuid::Uuid;
 
@@ -94,6 +95,11 @@ fn accepted(code: StatusCode, status: &str, id: Uuid, event: &Envelope, more: Op
         body[name] = value;
     }
     (code, Json(body)).into_response()
+}
+
+/// What follows from the request is a part of its span, or of whatever the request is a part of.
+pub(crate) fn trace_parent(extensions: &axum::http::Extensions) -> Option<TraceParent> {
+    telemetry::here().or_else(|| extensions.get::<Inherited>()?.0)
 }
 
 /// The correlation id that [`shared::http::layered`] gave the request.

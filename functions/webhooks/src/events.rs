@@ -10,11 +10,14 @@ use axum::{
 use serde_json::json;
 use shared::{
     config::Mode,
-    events::{Envelope, InvalidPayload, MAX_KEY},
+    events::{Envelope, FIRST_PARTY, InvalidPayload, MAX_KEY},
     handlers::Resolution,
     http::{Problem, bearer_token, read_body},
+    metrics::{self, About, Metric},
     secrets::is_one_of,
+    telemetry::STEP,
 };
+use tracing::Instrument as _;
 
 use crate::{Delivered, Environment, answer, webhooks::no_secrets};
 
@@ -25,10 +28,12 @@ const KEY_HEADERS: [&str; 2] = ["x-idempotency-key", "idempotency-key"];
 pub(crate) async fn receive(State(environment): State<Arc<Environment>>, request: Request) -> Response {
     let received = async {
         environment.admit(&request)?;
-        authenticate(&environment, request.headers()).await?;
+        let verify = tracing::info_span!(target: STEP, "verify");
+        authenticate(&environment, request.headers()).instrument(verify).await?;
         handle(&environment, request).await
     };
     received.await.unwrap_or_else(|problem: Problem| {
+        metrics::count(Metric::Rejected, About::Refusal(FIRST_PARTY, problem.error()), 1);
         let unauthorized = problem.status() == StatusCode::UNAUTHORIZED;
         let mut response = problem.into_response();
         if unauthorized {
@@ -64,7 +69,8 @@ async fn handle(environment: &Environment, request: Request) -> Result<Response,
     let body = read_body(body, environment.config.file.limits.body_bytes).await?;
     let event = Envelope::first_party(&key, &body)
         .map_err(|invalid| invalid_payload(&invalid))?
-        .correlated(answer::correlation_id(&parts.extensions));
+        .correlated(answer::correlation_id(&parts.extensions))
+        .traced(answer::trace_parent(&parts.extensions));
 
     let resolution = environment.handlers.resolve(&event);
     match &resolution {

@@ -20,6 +20,7 @@ use shared::{
     handlers::{Handlers, Resolution},
     http::{ClientLimiter, Deadline, Problem, client_address, too_many},
     inbox::{Inbox, Message, QueuedEvent},
+    metrics::{self, About, Known, Metric},
     runner::{Outcome, Runner},
     secrets::{Secrets, SecretsError},
 };
@@ -76,6 +77,11 @@ impl Environment {
         secrets.map(drop)
     }
 
+    /// The names that may stand in metrics.
+    pub fn known(&self) -> Known {
+        Known::of(&self.config.file, &self.handlers)
+    }
+
     /// Runs the event, or puts it on the queue: as its sender's mode says, and when the database fails.
     async fn deliver(
         &self,
@@ -84,11 +90,13 @@ impl Environment {
         mode: Mode,
         extensions: &Extensions,
     ) -> Result<Delivered, Problem> {
+        metrics::count(Metric::Received, About::Event(&event.source, &event.event_type), 1);
         if mode == Mode::Queued {
             return self.queue(event).await;
         }
         match self.run(event, as_, extensions).await {
             Ok(outcome) => {
+                metrics::settled(&event.source, &event.event_type, event.occurred_at, &outcome);
                 if outcome.wake {
                     self.wake().await;
                 }
@@ -122,6 +130,7 @@ impl Environment {
         match self.inbox.put(&Message::Event(QueuedEvent::from(event))).await {
             Ok(()) => {
                 tracing::info!("queued");
+                metrics::count(Metric::Queued, About::Event(&event.source, &event.event_type), 1);
                 Ok(Delivered::Queued)
             }
             Err(error) => {

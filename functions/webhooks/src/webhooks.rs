@@ -14,9 +14,12 @@ use shared::{
     config::ProviderConfig,
     events::Envelope,
     http::{Problem, read_body},
+    metrics::{self, About, Metric},
     providers::{Provider, Refusal},
     secrets::{SecretsError, webhook_secret},
+    telemetry::STEP,
 };
+use tracing::Instrument as _;
 
 use crate::{Delivered, Environment, answer};
 
@@ -25,14 +28,20 @@ pub(crate) async fn receive(
     name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    environment.admit(&request)?;
     // Not UTF-8: surely no provider.
     let name = name.map(|Path(name)| name).unwrap_or_default();
-    let (provider, settings) = find(&environment, &name)?;
+    let received = handle(&environment, &name, request).await;
+    received.inspect_err(|problem| metrics::count(Metric::Rejected, About::Refusal(&name, problem.error()), 1))
+}
+
+async fn handle(environment: &Environment, name: &str, request: Request) -> Result<Response, Problem> {
+    environment.admit(&request)?;
+    let (provider, settings) = find(environment, name)?;
     let (parts, body) = request.into_parts();
     let body = read_body(body, environment.config.file.limits.body_bytes).await?;
 
-    believe(&environment, provider, settings, &parts.headers, &body).await?;
+    let verify = tracing::info_span!(target: STEP, "verify");
+    believe(environment, provider, settings, &parts.headers, &body).instrument(verify).await?;
     if let Some(answer) = provider.challenge(&body) {
         return Ok(Json(answer).into_response());
     }
@@ -40,8 +49,9 @@ pub(crate) async fn receive(
         tracing::warn!(provider = name, %malformed, "an authentic body is no event");
         answer::invalid_payload(malformed.to_string())
     })?;
-    let event = event.correlated(answer::correlation_id(&parts.extensions));
-    deliver(&environment, &event, settings, &parts.extensions).await
+    let event =
+        event.correlated(answer::correlation_id(&parts.extensions)).traced(answer::trace_parent(&parts.extensions));
+    deliver(environment, &event, settings, &parts.extensions).await
 }
 
 fn find<'e>(environment: &'e Environment, name: &str) -> Result<(&'e dyn Provider, &'e ProviderConfig), Problem> {

@@ -13,8 +13,9 @@ use shared::{
     alerts::{self, Severity},
     db::{Database, DbError},
     inbox::{InboxError, Message, QueuedEvent},
-    outbox,
+    metrics, outbox,
     runner::Runner,
+    telemetry::{self, SPAN},
 };
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument as _;
@@ -166,11 +167,14 @@ impl Worker {
         let resolution = self.handlers.resolve(&envelope);
         let runner = Runner { database, retry: self.config.retry, deadline: Instant::now() + HANDLER_TIME };
         let span = tracing::info_span!(
+            target: SPAN,
             "queued",
             correlation_id = envelope.correlation_id,
             execution_id = tracing::field::Empty
         );
+        let span = telemetry::continued(span, envelope.trace_parent);
         let outcome = runner.deliver(&envelope, resolution).instrument(span).await?;
+        metrics::settled(&envelope.source, &envelope.event_type, envelope.occurred_at, &outcome);
         if !outcome.same_payload {
             let key = format!("payload_changed:{}", envelope.source);
             let (event, source) = (&envelope.key, &envelope.source);

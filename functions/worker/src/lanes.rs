@@ -6,7 +6,9 @@ use futures_util::future::join_all;
 use shared::{
     db::{Database, DbError},
     executions::{self, Due},
+    metrics,
     runner::{Runner, State},
+    telemetry::SPAN,
 };
 use tokio::{
     sync::Mutex,
@@ -72,10 +74,13 @@ impl Worker {
                 return Ok(());
             }
             let runner = Runner { database, retry: self.config.retry, deadline: Instant::now() + HANDLER_TIME };
-            let span = tracing::info_span!("retry", correlation_id = due.correlation_id(), execution_id = %due.id);
+            let span = tracing::info_span!(target: SPAN, "retry", correlation_id = due.correlation_id(), execution_id = %due.id);
             // A server that accepts bytes and says nothing more would otherwise hold the lane until it is killed.
             let resumed = timeout(HANDLER_TIME, runner.resume(&due, &self.handlers).instrument(span)).await;
             let outcome = resumed.unwrap_or_else(|_| Err(DbError::silent()))?;
+            if let Some(outcome) = &outcome {
+                metrics::retried(&due, outcome);
+            }
             let Ok(mut ran) = ran.lock() else { return Ok(()) };
             match outcome.map(|outcome| outcome.state) {
                 Some(State::Completed | State::AlreadyCompleted | State::Ignored) => ran.completed += 1,

@@ -26,6 +26,7 @@ use shared::{
     handlers::Handlers,
     inbox::Inbox,
     invocation,
+    metrics::Known,
     queue::Queue,
 };
 use tokio::time::Instant;
@@ -86,6 +87,11 @@ impl Worker {
             handlers,
             config,
         })
+    }
+
+    /// The names that may stand in metrics.
+    pub fn known(&self) -> Known {
+        Known::of(&self.config.file, &self.handlers)
     }
 
     /// One invocation: a batch of the inbox (it has `Records`), or the tick. `deadline` is the Lambda context's.

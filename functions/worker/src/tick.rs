@@ -6,6 +6,7 @@ use shared::{
     db::{DbError, Session},
     executions,
     jobs::{self, Watched},
+    metrics::{self, About, Metric},
     outbox, telemetry,
 };
 use tokio::time::{Instant, timeout_at};
@@ -88,6 +89,11 @@ impl Worker {
             let once = self.handlers.once();
             let swept = executions::sweep(&mut session, SWEPT_AT_ONCE, &self.config.retry, once).await?;
             all += swept.retried + swept.dead;
+            for (metric, by) in [(Metric::Failed, swept.retried), (Metric::Dead, swept.dead)] {
+                if by > 0 {
+                    metrics::count(metric, About::Stage, by);
+                }
+            }
             if swept.retried + swept.dead < usize::from(SWEPT_AT_ONCE) {
                 break;
             }

@@ -19,4 +19,4 @@ def check(function):
     return faults
 
 
-from . import access, alarms, backups, deployers, environment, functions, lasting, network, releases, wiring  # noqa: E402, F401
+from . import access, alarms, backups, deployers, environment, functions, lasting, metrics, network, releases, wiring  # noqa: E402, F401

@@ -89,7 +89,7 @@ async fn send(session: &mut Session<'_>, channels: &[String], pending: Vec<Pendi
         };
         let correlation_id = clock::new_id().to_string();
         let effect = Effect::Notify(notification);
-        let carrier = outbox::enqueue(session, &effect, None, None, &correlation_id).await?;
+        let carrier = outbox::enqueue(session, &effect, None, None, &correlation_id, None).await?;
         let carrier = carrier.ok_or(DbError::Unexpected("a new id was there before"))?;
         session.execute(CARRY, &[&ids, &carrier]).await?;
     }

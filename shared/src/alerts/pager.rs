@@ -62,6 +62,7 @@ impl Pager {
             };
             let id = clock::new_id();
             let outbound = Outbound {
+                trace_parent: None,
                 version: outbox::VERSION,
                 id,
                 tracked: false,

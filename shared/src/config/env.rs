@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive, str::FromStr};
 
+use url::Url;
+
 use super::{Fault, Faults};
 
 /// A copy of the environment, taken once.
@@ -46,6 +48,17 @@ impl Env {
             faults.push(Fault::new(name, &format!("is {text:?}")).hint(&format!("set it to {expected}")));
         }
         value
+    }
+
+    /// A URL of HTTP, with a host.
+    pub fn url(&self, name: &str, faults: &mut Faults) -> Option<Url> {
+        const EXPECTED: &str = "an http or https URL";
+        let url: Url = self.parsed(name, EXPECTED, faults)?;
+        if matches!(url.scheme(), "http" | "https") && url.has_host() {
+            return Some(url);
+        }
+        faults.push(Fault::new(name, &format!("is {:?}", url.as_str())).hint(&format!("set it to {EXPECTED}")));
+        None
     }
 
     pub fn bounded(&self, name: &str, range: RangeInclusive<u64>, faults: &mut Faults) -> Option<u64> {

@@ -17,6 +17,8 @@ pub use retention::Retention;
 
 use std::time::Duration;
 
+use url::Url;
+
 use crate::{
     db::DatabaseUrl,
     retry::RetryPolicy,
@@ -35,6 +37,10 @@ pub struct Config {
     pub app_secret_id: String,
     pub log_level: LogLevel,
     pub log_format: LogFormat,
+    /// `METRICS_NAMESPACE`: where CloudWatch keeps the metrics. [`crate::metrics::NAMESPACE`] unless said otherwise.
+    pub metrics_namespace: Option<String>,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the collector of spans. None are made without it.
+    pub otlp: Option<Url>,
     pub retry: RetryPolicy,
     pub file: SoloToml,
 }
@@ -85,12 +91,22 @@ impl Config {
         let app_secret_id = env.required("APP_SECRET_ID", "the name or ARN of the app's secret", &mut faults);
         let log_level = env.parsed("LOG_LEVEL", "debug, info, warn or error", &mut faults).unwrap_or_default();
         let log_format = env.parsed("LOG_FORMAT", "json or text", &mut faults).unwrap_or_default();
+        let metrics_namespace = env.optional("METRICS_NAMESPACE");
+        let otlp = env.url("OTEL_EXPORTER_OTLP_ENDPOINT", &mut faults);
         let retry = read_retry(env, &mut faults);
         let file = SoloToml::read(env, BUILT_IN, &mut faults);
         match (database, queues, app_secret_id, file) {
-            (Some(database), Some(queues), Some(app_secret_id), Some(file)) => {
-                faults.into_result(Self { database, queues, app_secret_id, log_level, log_format, retry, file })
-            }
+            (Some(database), Some(queues), Some(app_secret_id), Some(file)) => faults.into_result(Self {
+                database,
+                queues,
+                app_secret_id,
+                log_level,
+                log_format,
+                metrics_namespace,
+                otlp,
+                retry,
+                file,
+            }),
             _ => Err(faults),
         }
     }
@@ -177,6 +193,8 @@ mod tests {
             ("ASSETS_BUCKET", "-"),
             ("LOG_LEVEL", "verbose"),
             ("LOG_FORMAT", "xml"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://collector:4317"),
             ("MAX_RETRY_ATTEMPTS", "0"),
             ("MAX_RETRY_ATTEMPTS", "6"),
             ("MAX_RETRY_ATTEMPTS", "three"),

@@ -5,6 +5,7 @@ use tokio::{sync::MutexGuard, time::Instant};
 use tokio_postgres::{Row, Statement, types::ToSql};
 
 use super::{Connection, DbError, connect::Target};
+use crate::metrics;
 
 /// Values for a statement's `$1`, `$2`, ...
 pub type Params<'p> = [&'p (dyn ToSql + Sync)];
@@ -20,26 +21,28 @@ pub struct Session<'a> {
     in_transaction: bool,
     /// A statement was sent and its answer not read: its future was dropped, or is being polled.
     in_flight: bool,
+    /// When that was.
+    sent_at: Option<Instant>,
     /// The connection, or what is prepared on it, is of no more use.
     broken: bool,
 }
 
 impl<'a> Session<'a> {
     pub(crate) fn new(slot: MutexGuard<'a, Option<Connection>>, target: &'a Target) -> Self {
-        Self { slot, target, in_transaction: false, in_flight: false, broken: false }
+        Self { slot, target, in_transaction: false, in_flight: false, sent_at: None, broken: false }
     }
 
     /// Runs a statement; the rows it changed. SQL is `'static`: text from outside cannot become part of it.
     pub async fn execute(&mut self, sql: &'static str, params: &Params<'_>) -> Result<u64, DbError> {
         let statement = self.statement(sql).await?;
-        self.in_flight = true;
+        self.sent();
         let result = self.connection()?.client.execute(&statement, params).await;
         self.answered(result)
     }
 
     pub async fn query(&mut self, sql: &'static str, params: &Params<'_>) -> Result<Vec<Row>, DbError> {
         let statement = self.statement(sql).await?;
-        self.in_flight = true;
+        self.sent();
         let result = self.connection()?.client.query(&statement, params).await;
         self.answered(result)
     }
@@ -47,7 +50,7 @@ impl<'a> Session<'a> {
     /// One row or none; more than one is an error.
     pub async fn query_opt(&mut self, sql: &'static str, params: &Params<'_>) -> Result<Option<Row>, DbError> {
         let statement = self.statement(sql).await?;
-        self.in_flight = true;
+        self.sent();
         let result = self.connection()?.client.query_opt(&statement, params).await;
         self.answered(result)
     }
@@ -64,7 +67,7 @@ impl<'a> Session<'a> {
     /// open either way. An error leaves the session fit for nothing but its end.
     pub(crate) async fn begin_after(&mut self, sql: &'static str, params: &Params<'_>) -> Result<Option<Row>, DbError> {
         let statement = self.statement(sql).await?;
-        self.in_flight = true;
+        self.sent();
         self.in_transaction = true;
         let client = &self.connection()?.client;
         let (first, begun) = future::join(client.query_opt(&statement, params), client.batch_execute("BEGIN")).await;
@@ -81,7 +84,7 @@ impl<'a> Session<'a> {
         params: &Params<'_>,
     ) -> Result<Result<(), DbError>, DbError> {
         let statement = self.statement(sql).await?;
-        self.in_flight = true;
+        self.sent();
         let client = &self.connection()?.client;
         // `join` polls in order, and both are sent before either is answered.
         let (last, committed) = future::join(client.query(&statement, params), client.batch_execute("COMMIT")).await;
@@ -93,7 +96,7 @@ impl<'a> Session<'a> {
 
     /// An error leaves open whether the commit happened.
     pub async fn commit(&mut self) -> Result<(), DbError> {
-        self.in_flight = true;
+        self.sent();
         let result = self.connection()?.client.batch_execute("COMMIT").await;
         self.answered(result)?;
         self.in_transaction = false;
@@ -119,15 +122,23 @@ impl<'a> Session<'a> {
         if let Some(statement) = self.connection()?.statements.get(sql) {
             return Ok(statement.clone());
         }
-        self.in_flight = true;
+        self.sent();
         let result = self.connection()?.client.prepare(sql).await;
         let statement = self.answered(result)?;
         self.connection()?.statements.insert(sql, statement.clone());
         Ok(statement)
     }
 
+    fn sent(&mut self) {
+        self.in_flight = true;
+        self.sent_at = Some(Instant::now());
+    }
+
     fn answered<T>(&mut self, result: Result<T, tokio_postgres::Error>) -> Result<T, DbError> {
         self.in_flight = false;
+        if let Some(sent_at) = self.sent_at.take() {
+            metrics::round_trip(sent_at.elapsed());
+        }
         result.map_err(|error| {
             let error = DbError::from(error);
             self.broken |= error.spoils_connection();

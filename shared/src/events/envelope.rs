@@ -7,6 +7,8 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
+use crate::telemetry::TraceParent;
+
 use super::{Decoded, FIRST_PARTY, FieldError, Fields, InvalidPayload, fields::pointer, fingerprint};
 
 /// The longest idempotency key and the longest event type, in bytes. Stripe's and Shopify's ids have about 30.
@@ -24,6 +26,8 @@ pub struct Envelope {
     pub version: u16,
     pub occurred_at: Option<Timestamp>,
     pub correlation_id: String,
+    /// Where in its trace what follows from the event is.
+    pub trace_parent: Option<TraceParent>,
     /// The event's data, in the sender's shape.
     pub data: Value,
     /// The whole body as it came, which is what is stored.
@@ -72,6 +76,7 @@ impl Envelope {
             version,
             occurred_at: None,
             correlation_id: String::new(),
+            trace_parent: None,
             fingerprint: fingerprint(event_type, version, &data),
             signs_id: true,
             data,
@@ -117,6 +122,11 @@ impl Envelope {
     #[must_use]
     pub fn correlated(self, correlation_id: &str) -> Self {
         Self { correlation_id: correlation_id.to_owned(), ..self }
+    }
+
+    #[must_use]
+    pub fn traced(self, trace_parent: Option<TraceParent>) -> Self {
+        Self { trace_parent, ..self }
     }
 
     /// The data as a type that derives `Deserialize`. Names the field that does not fit.

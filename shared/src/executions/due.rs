@@ -32,12 +32,12 @@ pub const WARM: &[&str] = &[super::CLAIM, DUE, START, super::FINISH];
 pub struct Due {
     pub id: Uuid,
     pub fence: i64,
-    source: String,
+    pub source: String,
     key: String,
-    event_type: String,
+    pub event_type: String,
     schema_version: i16,
     correlation_id: String,
-    occurred_at: Option<Timestamp>,
+    pub occurred_at: Option<Timestamp>,
     payload: String,
 }
 

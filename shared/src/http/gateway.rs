@@ -12,11 +12,13 @@ use lambda_http::{
     Adapter, Body, Error, Request, Response,
     aws_lambda_events::apigw::ApiGatewayV2httpRequest,
     http::{Uri, header},
-    lambda_runtime::{self, LambdaEvent},
+    lambda_runtime::LambdaEvent,
     request::LambdaRequest,
     service_fn,
     tower::{ServiceBuilder, ServiceExt as _},
 };
+
+use crate::telemetry;
 
 /// Longer paths have nothing behind them. (API Gateway allows about 10 KB for the request line and headers together.)
 const LONGEST_PATH: usize = 8 * 1024;
@@ -29,7 +31,7 @@ pub async fn serve(router: Router) -> Result<(), Error> {
         .service(Adapter::from(service_fn(move |request: Request| answer(router.clone(), request))));
     tokio::spawn(tick());
     // As a task of its own: waking it is then a push to a queue, where waking the future of `main` is a system call.
-    tokio::spawn(lambda_runtime::run(service)).await?
+    tokio::spawn(telemetry::run(service)).await?
 }
 
 /// A timer that is nearly always the next one. Setting a later one, as each event does for its deadlines, then needs no

@@ -7,14 +7,14 @@ mod problem;
 pub use limiter::{ClientLimiter, client_address, too_many};
 pub use problem::Problem;
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header},
-    middleware::{Next, from_fn},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse as _, Response},
 };
 use lambda_http::RequestExt as _;
@@ -22,7 +22,11 @@ use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
-use crate::{clock, invocation};
+use crate::{
+    clock, invocation,
+    metrics::Meter,
+    telemetry::{self, SPAN, TraceParent},
+};
 
 pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const LONGEST_CORRELATION_ID: usize = 128;
@@ -46,6 +50,10 @@ const SECURITY_HEADERS: [(HeaderName, &str); 8] = [
 #[derive(Clone, Debug)]
 pub struct CorrelationId(pub String);
 
+/// The place in its trace that a request came with. In a request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Inherited(pub Option<TraceParent>);
+
 /// When the invocation ends. In a request's extensions.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(pub Instant);
@@ -61,6 +69,16 @@ pub fn layered(router: Router) -> Router {
         })
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(edge))
+}
+
+/// Each request to `router` is an invocation to `meter`.
+pub fn metered(router: Router, meter: Meter) -> Router {
+    router.layer(from_fn_with_state(Arc::new(meter), measure))
+}
+
+async fn measure(State(meter): State<Arc<Meter>>, request: Request, next: Next) -> Response {
+    let request_id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
+    meter.invocation(&request_id, next.run(request)).await
 }
 
 /// The whole body, unless it is larger than `limit` bytes (413) or breaks off (400).
@@ -83,16 +101,20 @@ pub fn bearer_token(headers: &axum::http::HeaderMap) -> Option<&str> {
 
 async fn edge(mut request: Request, next: Next) -> Response {
     let correlation_id = correlation_id(&request);
+    let trace_parent = TraceParent::of_headers(request.headers());
     let span = tracing::info_span!(
+        target: SPAN,
         "request",
         correlation_id,
         method = %request.method(),
         path = request.uri().path().chars().take(256).collect::<String>(),
         execution_id = tracing::field::Empty,
     );
+    let span = telemetry::continued(span, trace_parent);
     let deadline = Deadline(Instant::now() + remaining(&request));
     request.extensions_mut().insert(CorrelationId(correlation_id.clone()));
     request.extensions_mut().insert(deadline);
+    request.extensions_mut().insert(Inherited(trace_parent));
 
     let response = next.run(request).instrument(span).await;
     let mut response = problem::render(response, &correlation_id);

@@ -47,6 +47,11 @@ impl Problem {
     pub fn status(&self) -> StatusCode {
         self.status
     }
+
+    /// The stable code.
+    pub fn error(&self) -> &'static str {
+        self.error
+    }
 }
 
 impl IntoResponse for Problem {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Effect;
+use crate::telemetry::TraceParent;
 
 /// The version of everything in this file. An older courier leaves a newer message on the queue.
 pub const VERSION: u16 = 1;
@@ -19,6 +20,9 @@ pub struct Outbound {
     pub tracked: bool,
     pub idempotency_key: String,
     pub correlation_id: String,
+    /// Where in its trace the effect is. Older messages have none.
+    #[serde(default, deserialize_with = "TraceParent::lenient", skip_serializing_if = "Option::is_none")]
+    pub trace_parent: Option<TraceParent>,
     pub effect: Effect,
 }
 

@@ -17,12 +17,13 @@ use uuid::Uuid;
 
 use crate::{
     clock,
-    db::{DbError, Session},
+    db::{DbError, Params, Session},
+    telemetry::TraceParent,
 };
 
 const ENQUEUE: &str = "
-    INSERT INTO outbox (id, execution_id, idempotency_key, effect, destination, correlation_id)
-    VALUES ($1, $2, $3, $4, $5, $6)
+    INSERT INTO outbox (id, execution_id, idempotency_key, effect, destination, correlation_id, trace_parent)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
         ON CONFLICT (idempotency_key) DO NOTHING";
 
 /// Stores an effect in the session's transaction. `false` when an effect with this `key` is there already. Without a key
@@ -33,12 +34,15 @@ pub(crate) async fn enqueue(
     key: Option<&str>,
     execution: Option<Uuid>,
     correlation_id: &str,
+    trace_parent: Option<TraceParent>,
 ) -> Result<Option<Uuid>, DbError> {
     let id = clock::new_id();
     let own = id.to_string();
     let key = key.unwrap_or(&own);
     let stored = serde_json::to_value(effect).map_err(|_| DbError::Unexpected("an effect is not JSON"))?;
     let destination = effect.destination();
-    let rows = session.execute(ENQUEUE, &[&id, &execution, &key, &stored, &destination, &correlation_id]).await?;
+    let trace_parent = trace_parent.map(|parent| parent.to_string());
+    let values: &Params<'_> = &[&id, &execution, &key, &stored, &destination, &correlation_id, &trace_parent];
+    let rows = session.execute(ENQUEUE, values).await?;
     Ok((rows == 1).then_some(id))
 }

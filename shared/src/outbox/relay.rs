@@ -8,6 +8,7 @@ use crate::{
     alerts::{self, Severity},
     db::{DbError, Session},
     queue::{Queue, QueueError},
+    telemetry::{self, STEP},
 };
 
 const CLAIM: &str = include_str!("sql/relay.sql");
@@ -135,12 +136,15 @@ const SENT: &str = "
 fn message(row: &Row) -> Result<(String, bool), DbError> {
     let Json(effect): Json<Effect> = row.try_get("effect")?;
     let ping = matches!(effect, Effect::Ping(_));
+    let inherited = row.try_get::<_, Option<&str>>("trace_parent")?.and_then(|text| text.parse().ok());
+    let relay = telemetry::continued(tracing::info_span!(target: STEP, "relay"), inherited);
     let outbound = Outbound {
         version: VERSION,
         id: row.try_get("id")?,
         tracked: true,
         idempotency_key: row.try_get("idempotency_key")?,
         correlation_id: row.try_get("correlation_id")?,
+        trace_parent: inherited.and(telemetry::trace_parent_of(&relay)).or(inherited),
         effect,
     };
     let text = encode(&outbound).map_err(|_| DbError::Unexpected("an effect is not JSON"))?;

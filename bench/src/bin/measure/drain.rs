@@ -99,6 +99,7 @@ fn event(key: &str, body: &Value) -> QueuedEvent {
         occurred_at: None,
         correlation_id: key.to_owned(),
         signs_id: true,
+        trace_parent: None,
         payload: body.to_string(),
     }
 }

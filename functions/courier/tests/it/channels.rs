@@ -5,12 +5,15 @@ use std::sync::Arc;
 use aws_sdk_sqs::types::QueueAttributeName::QueueArn;
 use courier::System;
 use serde_json::{Value, json};
-use shared::clock;
+use shared::{
+    clock,
+    outbox::{Effect, Outbound},
+};
 use testkit::admin_config;
 
 use crate::{
     server::{Reply, Server},
-    world::{TIME, World, expect, notification, outbound},
+    world::{TIME, World, expect, notification, outbound, post},
 };
 
 #[tokio::test]
@@ -32,6 +35,27 @@ async fn a_channel_s_message_arrives_labelled() {
         (&body["title"], &body["items"][0]["key"]),
         (&json!("critical: the API is down"), &json!("outbox_dead:api.example.com"))
     );
+}
+
+/// What happened goes on in the trace; a message about it, to a third party, is no part of that.
+#[tokio::test]
+async fn an_effect_says_where_in_its_trace_it_is_and_a_message_does_not() {
+    const PLACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let server = Server::start(vec![Reply::of(200, "ok")]).await;
+    let url = server.url("127.0.0.1");
+    let world = World::new(json!({"SLACK_URL": format!("{url}/services/T0/B0")})).await;
+    let courier = world.courier("[channels.ops]\nkind = 'slack'\nsecret = 'SLACK_URL'").await;
+    let own = "00-11111111111111111111111111111111-2222222222222222-00";
+    let effects: [Effect; 3] =
+        [post(&url).into(), post(&url).header("traceparent", own).into(), notification("ops").into()];
+    for effect in effects {
+        let message = Outbound { trace_parent: PLACE.parse().ok(), ..outbound(effect) };
+        assert!(world.deliver(&courier, &message).await);
+    }
+    assert!(world.deliver(&courier, &outbound(post(&url))).await);
+    let seen = server.seen();
+    let places: Vec<_> = seen.iter().map(|seen| seen.header("traceparent")).collect();
+    assert_eq!(places, [Some(PLACE), Some(own), None, None]);
 }
 
 #[tokio::test]

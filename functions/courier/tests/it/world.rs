@@ -191,6 +191,7 @@ pub fn event(messages: &[Received]) -> SqsEvent {
 pub fn outbound(effect: impl Into<Effect>) -> Outbound {
     let id = clock::new_id();
     Outbound {
+        trace_parent: None,
         version: outbox::VERSION,
         id,
         tracked: true,

@@ -8,6 +8,7 @@ mod crashes;
 mod exactly_once;
 mod failures;
 mod gateway;
+mod metrics;
 mod oracle;
 mod outages;
 mod refusals;

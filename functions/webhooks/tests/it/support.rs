@@ -1,6 +1,6 @@
 //! A world to test in: a database, secrets, and as many environments of the function as a test needs.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io::Write as _, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -16,11 +16,13 @@ use shared::{
     clock,
     config::{Config, Env},
     db::DatabaseUrl,
-    http::layered,
+    http::{layered, metered},
+    metrics::Meter,
     providers::{self, About, Delivery},
     secrets::SecretsError,
+    telemetry::LogFormat,
 };
-use testkit::{AppSecret, TestDatabase, TestQueues, TestSecrets, scripted};
+use testkit::{AppSecret, Captured, TestDatabase, TestQueues, TestSecrets, scripted};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 use webhooks::{Environment, router};
@@ -94,10 +96,22 @@ pub async fn environment_of(config: Config) -> Router {
 
 /// What does not start is an error.
 pub async fn try_environment_of(config: Config) -> Result<Router, SecretsError> {
+    Ok(layered(router(Arc::new(warm(config).await?))))
+}
+
+/// An environment whose metrics go to `captured`.
+pub async fn metered_environment_of(config: Config, captured: &Captured) -> Router {
+    let (lines, environment) = (captured.clone(), warm(config).await.unwrap());
+    let meter = Meter::new("webhooks", None, LogFormat::Json, environment.known())
+        .to(move |line| writeln!(lines.clone(), "{line}").unwrap());
+    layered(metered(router(Arc::new(environment)), meter))
+}
+
+async fn warm(config: Config) -> Result<Environment, SecretsError> {
     let services = Services::from_env(&config.queues).await;
     let environment = Environment::new(config, services, scripted::handlers(app::handlers())).unwrap();
     environment.warm_up().await?;
-    Ok(layered(router(Arc::new(environment))))
+    Ok(environment)
 }
 
 pub fn stripe_signed(body: &[u8], secret: &SecretString, time: jiff::Timestamp) -> Request<Body> {

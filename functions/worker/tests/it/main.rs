@@ -4,6 +4,7 @@
 mod alerts;
 mod inbox;
 mod jobs;
+mod metrics;
 mod outbox;
 mod retries;
 mod support;

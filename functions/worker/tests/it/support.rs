@@ -110,6 +110,7 @@ pub fn event(key: &str, event_type: &str, body: &Value) -> QueuedEvent {
         occurred_at: None,
         correlation_id: format!("c-{key}"),
         signs_id: true,
+        trace_parent: None,
         payload: body.to_string(),
     }
 }

@@ -19,4 +19,4 @@ due AS (
 UPDATE outbox o
    SET relay_at = now() + interval '1 minute'
  WHERE o.id = ANY (ARRAY(SELECT id FROM own)) OR o.id = ANY (ARRAY(SELECT id FROM due))
-RETURNING o.id, o.effect, o.idempotency_key, o.correlation_id
+RETURNING o.id, o.effect, o.idempotency_key, o.correlation_id, o.trace_parent

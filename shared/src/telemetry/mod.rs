@@ -1,7 +1,19 @@
 //! Logs: one JSON object a line, with the fields of all open spans (correlation id, execution id, request id) on top.
 //!
 //! At `info` and above there is no payload and never a secret: secrets are [`secrecy::SecretString`]s, which print as
-//! `[REDACTED]`. Deliberately absent for now: metrics and traces.
+//! `[REDACTED]`.
+//!
+//! Traces: an event takes its [`TraceParent`] along wherever it goes, and with an endpoint for them (`export.rs`) our spans go to
+//! a collector. Without one, X-Ray's trace id (`xrayTraceId`) is on every line, by the runtime's own span. Metrics are
+//! [`crate::metrics`]'s.
+
+mod export;
+mod run;
+mod trace_parent;
+
+pub use export::{continued, trace_parent_of};
+pub use run::run;
+pub use trace_parent::{NoTraceParent, TRACE_PARENT, TraceParent};
 
 use std::str::FromStr;
 
@@ -9,6 +21,14 @@ use json_subscriber::JsonLayer;
 use tracing_subscriber::{
     EnvFilter, Layer, Registry, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
+use url::Url;
+
+use export::Exporting;
+
+/// The target of spans that carry what an event is known by. They are there at every log level.
+pub const SPAN: &str = "span";
+/// The target of spans within those: steps on an event's way. They are there when they are exported.
+pub const STEP: &str = "step";
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogLevel {
@@ -55,17 +75,45 @@ impl FromStr for LogFormat {
 
 /// Sends this process's log lines to standard output. Call it once, first thing in `main`.
 pub fn init(level: LogLevel, format: LogFormat) {
+    init_traced(level, format, "", None);
+}
+
+/// As [`init`]; and sends the spans of `function` to the collector at `endpoint`, if there is one. Then [`run()`] has to drive the
+/// function.
+pub fn init_traced(level: LogLevel, format: LogFormat, function: &'static str, endpoint: Option<&Url>) {
+    let (exporting, fault) = match endpoint.map(|endpoint| Exporting::new(function, endpoint)).transpose() {
+        Ok(exporting) => (exporting, None),
+        Err(error) => (None, Some(error)),
+    };
+    let steps = if exporting.is_some() { format!(",{STEP}=info") } else { String::new() };
+    let directives = format!("{}{steps}", directives(level));
     let installed = match format {
-        LogFormat::Json => Registry::default().with(filter(level)).with(json(std::io::stdout)).try_init(),
+        LogFormat::Json => {
+            let filter = EnvFilter::new(format!("{directives},{JOB}=info"));
+            let lines = Registry::default().with(filter).with(json(std::io::stdout));
+            lines.with(exporting.as_ref().map(Exporting::layer)).try_init()
+        }
         LogFormat::Text => {
             let text = tracing_subscriber::fmt::layer().with_target(false).compact().without_time();
             // A person at a terminal does not wait for jobs that went well.
-            Registry::default().with(EnvFilter::new(format!("{},{JOB}=warn", directives(level)))).with(text).try_init()
+            let lines = Registry::default().with(EnvFilter::new(format!("{directives},{JOB}=warn"))).with(text);
+            lines.with(exporting.as_ref().map(Exporting::layer)).try_init()
         }
     };
     if let Err(error) = installed {
         eprintln!("logging was set up twice: {error}");
     }
+    if let Some(exporting) = exporting {
+        exporting.install();
+    }
+    if let Some(error) = fault {
+        tracing::error!(%error, "spans are not exported");
+    }
+}
+
+/// Where we are in the trace: the current span, if spans are exported.
+pub fn here() -> Option<TraceParent> {
+    trace_parent_of(&tracing::Span::current())
 }
 
 /// The JSON lines, written to `writer`.
@@ -121,5 +169,5 @@ fn directives(level: LogLevel) -> String {
     let quiet = if level == "error" { "error" } else { "warn" };
     let directives = ours.iter().fold(quiet.to_owned(), |all, name| format!("{all},{name}={level}"));
     // The runtime's span carries the request id; it exists only while `info` is on for it.
-    format!("{directives},lambda_runtime::layers::trace=info")
+    format!("{directives},{SPAN}=info,lambda_runtime::layers::trace=info")
 }
