@@ -85,6 +85,14 @@ pub fn parse_cursor(text: &str) -> Result<Cursor, String> {
     Ok(Cursor { at, id })
 }
 
+/// How many columns and lines there are; 100 and 50 where there is no terminal.
+pub fn size() -> (usize, usize) {
+    let size = terminal_size::terminal_size();
+    size.map_or((100, 50), |(terminal_size::Width(columns), terminal_size::Height(lines))| {
+        (columns.into(), lines.into())
+    })
+}
+
 /// The beginning of a text, in one line.
 pub fn shorten(text: &str, longest: usize) -> String {
     let line = plain(text).replace('\n', " ");

@@ -10,6 +10,8 @@ use tracing_subscriber::{
     EnvFilter, Layer, Registry, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
+use crate::config::Env;
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogLevel {
     Debug,
@@ -68,7 +70,7 @@ pub fn init(level: LogLevel, format: LogFormat) {
     }
 }
 
-/// The JSON lines, written to `writer`.
+/// The JSON lines, with the function's name, written to `writer`.
 pub fn json<W>(writer: W) -> impl Layer<tracing_subscriber::layer::Layered<EnvFilter, Registry>>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -77,6 +79,10 @@ where
     layer.with_timer("timestamp", tracing_subscriber::fmt::time::SystemTime);
     layer.with_level("level");
     layer.add_static_field("service", serde_json::Value::from("solo-os"));
+    // Lambda's name for it. In the cloud the log group says so, too; locally all functions share one log.
+    if let Some(function) = Env::of_process().optional("AWS_LAMBDA_FUNCTION_NAME") {
+        layer.add_static_field("function", serde_json::Value::from(function));
+    }
     layer.with_flattened_event();
     layer.with_top_level_flattened_span_list();
     layer.with_target("target");
