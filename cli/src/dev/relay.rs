@@ -30,3 +30,27 @@ pub fn to_screen_and_file(project: &Project) -> anyhow::Result<Output> {
         }
     })))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_the_functions_are_kept_as_they_are_and_nothing_else_is() {
+        let root = tempfile::tempdir().unwrap();
+        let project = Project { root: root.path().to_owned() };
+        let (path, _) = functions_log(&project);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let Output::Lines(mut take) = to_screen_and_file(&project).unwrap() else { panic!("lines are wanted") };
+        let line = |target: &str| {
+            format!(
+                r#"{{"timestamp":"2026-11-22T15:04:05Z","level":"INFO","function":"worker","message":"m","target":"{target}"}}"#
+            )
+        };
+        let (ours, job) = (line("worker::tick"), line("job"));
+        for text in [&ours, "Compiling ...", r#"{"_aws":{},"level":"INFO"}"#, "", &job] {
+            take(text);
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), format!("{ours}\n{job}\n"));
+    }
+}

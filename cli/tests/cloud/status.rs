@@ -125,3 +125,36 @@ async fn watching_goes_on_through_trouble() {
     until("stripe invoice.paid").await;
     child.kill().await.unwrap();
 }
+
+/// Runs a command at a terminal of its own, presses Ctrl-C when it shows something, and prints what the terminal got.
+const TERMINAL: &str = r#"
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+seen = b""
+while b"Solo OS on" not in seen:
+    seen += os.read(terminal, 65536)
+os.write(terminal, b"\x03")
+try:
+    while more := os.read(terminal, 65536):
+        seen += more
+except OSError:
+    pass
+sys.stdout.buffer.write(seen + b"\nexit %d" % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"#;
+
+/// Another screen is entered, and left as if nothing had been.
+#[tokio::test]
+async fn at_a_terminal_it_is_drawn_in_place_and_leaves_nothing_behind() {
+    let world = World::new(&["r1"]).await;
+    let solo = world.command(&[]).as_std().get_program().to_owned();
+    let mut command = tokio::process::Command::new(testkit::variable("SOLO_TEST_PYTHON"));
+    command.args(["-c", TERMINAL]).arg(solo).args(["watch", "--stage", "staging"]);
+    command.current_dir(world.clone.path()).env("AWS_ENDPOINT_URL", &world.front.url).kill_on_drop(true);
+    let (code, text) = crate::world::said(command).await;
+    let (drawn, ended) = text.rsplit_once("\nexit ").unwrap();
+    assert_eq!((code, ended), (0, "0"), "{text:?}");
+    assert!(drawn.starts_with("\u{1b}[?1049h\u{1b}[?25l\u{1b}[H"), "{drawn:?}");
+    assert!(drawn.trim_end().ends_with("\u{1b}[?25h\u{1b}[?1049l"), "{drawn:?}");
+}
