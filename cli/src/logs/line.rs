@@ -123,8 +123,8 @@ impl Line {
         };
         let shown =
             self.fields.iter().filter(|(name, _)| !QUIET.contains(&name.as_str()) && !without.contains(&name.as_str()));
-        let fields: String =
-            shown.map(|(name, value)| format!(" {}={}", shorten(name, 60).dimmed(), field(value))).collect();
+        let fields = shown.map(|(name, value)| format!(" {}={}", shorten(name, 60).dimmed(), field(value)));
+        let fields = fields.collect::<Vec<_>>().concat();
         format!(
             "{} {level} {:<10} {}{fields}",
             time.dimmed(),

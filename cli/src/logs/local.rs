@@ -1,4 +1,4 @@
-//! The log of the local stack: the two files that `solo dev` writes (stack/log_file.rs).
+//! The log of the local stack: the two files that `solo dev` writes (`stack/log_file.rs`).
 
 use std::{
     fs::File,

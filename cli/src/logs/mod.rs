@@ -88,14 +88,14 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 /// Where lines are read from.
 enum Source {
     Local(Local),
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 impl Source {
     fn open(stage: &Stage, wanted: &Wanted) -> anyhow::Result<Self> {
         Ok(match stage {
             Stage::Dev(_) => Self::Local(Local::open()?),
-            Stage::Cloud(cloud) => Self::Remote(Remote::open(cloud, wanted)?),
+            Stage::Cloud(cloud) => Self::Remote(Box::new(Remote::open(cloud, wanted)?)),
         })
     }
 

@@ -83,7 +83,9 @@ mod tests {
     fn only_the_newest_stay_in_the_order_of_time() {
         let of = |seconds: &[i64]| {
             let mut newest = Newest::new(3);
-            seconds.iter().for_each(|second| newest.add(line(*second)));
+            for second in seconds {
+                newest.add(line(*second));
+            }
             let (lines, cut) = newest.in_order();
             (lines.iter().map(|line| line.at.as_second()).collect::<Vec<_>>(), cut)
         };

@@ -85,19 +85,19 @@ pub async fn gather(stage: &Stage, asked: Asked) -> Report {
     };
     let releases = async {
         match of_cloud(asked.releases) {
-            Some(cloud) => Some(within(releases(cloud)).await),
+            Some(cloud) => Some(Box::pin(within(releases(cloud))).await),
             None => None,
         }
     };
     let cost = async {
         match of_cloud(asked.cost) {
-            Some(cloud) => Some(within(cost::ask(cloud)).await),
+            Some(cloud) => Some(Box::pin(within(cost::ask(cloud))).await),
             None if asked.cost => Some(Part::Missing { problem: "this machine sends no bill".into() }),
             None => None,
         }
     };
-    let (status, health, releases, cost) =
-        tokio::join!(within(status(stage)), within(health::ask(stage)), releases, cost);
+    let (status, health) = (Box::pin(within(status(stage))), Box::pin(within(health::ask(stage))));
+    let (status, health, releases, cost) = tokio::join!(status, health, releases, cost);
     Report { stage: asked.name.as_str(), name: asked.name, at: clock::now(), status, health, releases, cost }
 }
 

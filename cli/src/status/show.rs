@@ -40,19 +40,17 @@ const NARROWEST: usize = 60;
 /// The whole screen. Free texts are cut so that a line fits into `width` columns.
 pub fn screen(report: &Report, judged: &Judged, width: usize) -> String {
     let title = format!("Solo OS on {}", report.stage);
-    let mut text = format!("{}, {}\n\n", title.bold(), moment(report.at));
+    let mut lines = vec![format!("{}, {}", title.bold(), moment(report.at)), String::new()];
     for row in rows(report, width.max(NARROWEST)) {
         let mark = match row.mark {
             Mark::Well => "✓".green().to_string(),
             Mark::Wrong => "!".red().bold().to_string(),
             Mark::Plain => "·".dimmed().to_string(),
         };
-        text += &format!("  {mark} {:<LABEL$} {}\n", row.label, row.text);
-        for line in row.more {
-            text += &format!("{:INDENT$}{line}\n", "");
-        }
+        lines.push(format!("  {mark} {:<LABEL$} {}", row.label, row.text));
+        lines.extend(row.more.into_iter().map(|line| format!("{:INDENT$}{line}", "")));
     }
-    text + "\n" + &closing(judged)
+    lines.join("\n") + "\n\n" + &closing(judged)
 }
 
 /// One line without colours, the same as long as nothing changed.

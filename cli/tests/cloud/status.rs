@@ -56,7 +56,7 @@ async fn what_cannot_be_asked_is_said_and_the_rest_is_shown() {
     assert!(text.contains("healthy, in") && text.contains("r1 on"), "{text}");
 
     *world.front.ops.lock().unwrap() = Ops::Silent;
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let (code, text) = world.solo(&STATUS).await;
     assert!(code == 2 && text.contains("no answer within 5 s") && began.elapsed().as_secs() < 10, "{text}");
 
