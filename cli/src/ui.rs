@@ -107,6 +107,18 @@ pub fn plain(text: &str) -> String {
     text.replace(|character: char| character.is_control() && character != '\n', "\u{fffd}")
 }
 
+/// Whoever read our output has seen enough (`| head`): that is an end, and no failure.
+pub fn unless_closed(result: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+    let closed = |error: &anyhow::Error| {
+        let io = error.downcast_ref::<std::io::Error>();
+        io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    };
+    match result {
+        Err(error) if closed(&error) => Ok(ExitCode::SUCCESS),
+        result => result,
+    }
+}
+
 /// Prints an error with its causes, the outermost first.
 pub fn fail(error: &anyhow::Error) -> ExitCode {
     anstream::eprintln!("\n{} {error}", "error:".red().bold());

@@ -62,7 +62,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let stage = Stage::open(name).await?;
     let every = arguments.every.unsigned_abs();
     tokio::select! {
-        result = watch(stage, name, every) => result,
+        result = watch(stage, name, every) => ui::unless_closed(result),
         interrupted = stack::interrupted() => interrupted.map(|()| ExitCode::SUCCESS),
     }
 }

@@ -202,18 +202,24 @@ async fn logs_of_the_local_stack_are_read_and_followed() {
         .unwrap();
     let (code, text) = world.solo(&["logs", "--function", "webhooks"]).await;
     assert!(code == 0 && text.lines().count() == 1 && text.contains("came in correlation_id=c"), "{text}");
+    std::fs::write(world.clone.path().join("many"), line("worker", "f", "again").repeat(2_000)).unwrap();
+    let solo = env!("CARGO_BIN_EXE_solo");
+    let piped = format!("cat many >> {}; set -o pipefail; {solo} logs --limit 5000 | head -1", log.display());
+    let piped = Command::new("bash").args(["-c", &piped]).current_dir(world.clone.path()).output().await.unwrap();
+    assert!(piped.status.success() && piped.stderr.is_empty(), "{piped:?}");
     let letters = world.json(&["dead", "list"]).await;
     let id = letters["letters"][0]["id"].as_str().unwrap();
     let (code, text) = world.solo(&["logs", "--execution", id]).await;
     assert!(code == 0 && text.contains("came in") && text.contains("(record)") && !text.contains("other"), "{text}");
 
     let mut command = Command::new(env!("CARGO_BIN_EXE_solo"));
-    command.args(["logs", "--follow", "--json"]).current_dir(world.clone.path()).kill_on_drop(true);
+    command
+        .args(["logs", "--follow", "--json", "--function", "webhooks", "--function", "courier"])
+        .current_dir(world.clone.path())
+        .kill_on_drop(true);
     let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    for _ in 0..2 {
-        lines.next_line().await.unwrap().unwrap();
-    }
+    lines.next_line().await.unwrap().unwrap();
     std::io::Write::write_all(
         &mut std::fs::File::options().append(true).open(&log).unwrap(),
         line("courier", "e", "sent").as_bytes(),

@@ -8,7 +8,7 @@ mod wanted;
 
 pub use line::{Level, Line};
 
-use std::{collections::BTreeSet, process::ExitCode, time::Duration};
+use std::{collections::BTreeSet, io::Write as _, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, bail};
 use jiff::{SignedDuration, Timestamp};
@@ -79,10 +79,11 @@ pub struct Arguments {
 
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let stage = Stage::open(arguments.stage.stage).await?;
-    match arguments.execution {
+    let told = match arguments.execution {
         Some(id) => of_execution(&stage, id, &arguments).await,
         None => of_all(&stage, &arguments).await,
-    }
+    };
+    ui::unless_closed(told)
 }
 
 /// Where lines are read from.
@@ -218,12 +219,13 @@ fn print(found: Found, json: bool, known: &[&str]) -> anyhow::Result<usize> {
 }
 
 fn print_lines(lines: &[Line], json: bool, known: &[&str]) -> anyhow::Result<()> {
+    let mut out = anstream::stdout().lock();
     for line in lines {
         if json {
-            println!("{}", serde_json::to_string(line).context("a line is no JSON")?);
+            writeln!(out, "{}", serde_json::to_string(line).context("a line is no JSON")?)?;
         } else {
-            anstream::println!("{}", line.words(known));
+            writeln!(out, "{}", line.words(known))?;
         }
     }
-    Ok(())
+    Ok(out.flush()?)
 }

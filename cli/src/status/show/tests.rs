@@ -1,14 +1,15 @@
 //! The screen in every state, and with texts that want to be more than texts.
 
 use anstream::adapter::strip_str;
-use ops::{Count, JobRun, OpenAlerts, OutboxState, Proof, Traffic};
+use jiff::Timestamp;
+use ops::{Alert, Count, Deployment, JobRun, JobState, OpenAlerts, OutboxState, Proof, Status, Traffic};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{super::judge::judge, *};
 use crate::{
     stage::Name,
-    status::{cost::Cost, health::Health},
+    status::{cost::Cost, gather::Releases, health::Health},
 };
 
 const HOSTILE: &str = "a\u{1b}[2Jb\nc\u{9b}d\r\u{7}";
