@@ -66,7 +66,8 @@ async fn play(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCo
     .await?;
     stack::set_visibility(&backing, VISIBILITY).await?;
     let port = stack::choose_port(arguments.port, 0)?;
-    let start = Start { port, watch: Watch::Ignore, log: Some(logs.join("functions.log")), more: FASTER };
+    let start =
+        Start { port, watch: Watch::Ignore, output: stack::Output::File(logs.join("functions.log")), more: FASTER };
     let functions = Functions::start(project, &backing, start).await?;
     let pump =
         Pump::start(&backing, &Arc::new(Emulator::new(&functions.url)?), Pace { every: Some(TICK), batches: 1 })?;

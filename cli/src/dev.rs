@@ -1,5 +1,7 @@
 //! `solo dev`: the whole stack on this machine, until Ctrl-C.
 
+mod relay;
+
 use std::{fs, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
@@ -50,8 +52,9 @@ async fn serve(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitC
     let receiver = Receiver::start(show_alert).await?;
     let mut backing = Backing::start(project, dev.join("logs"), keys, plan, receiver).await?;
     write_private(&dev.join("env"), &environment_file(&backing, port))?;
-    let mut functions =
-        Functions::start(project, &backing, Start { port, watch: Watch::Reload, log: None, more: &[] }).await?;
+    let output = relay::to_screen_and_file(project)?;
+    let start = Start { port, watch: Watch::Reload, output, more: &[("LOG_FORMAT", "json")] };
+    let mut functions = Functions::start(project, &backing, start).await?;
     let _pump = Pump::start(&backing, &Arc::new(Emulator::new(&functions.url)?), Pace { every: None, batches: 1 })?;
     fs::write(marks.ready(), &functions.url).context(".dev/ready cannot be written")?;
     greet(&functions.url);
@@ -68,6 +71,7 @@ fn greet(url: &str) {
     println!("  GET  {url}/health            and /health/live, /health/ready, /metrics\n");
     println!("  Try, in another terminal:");
     println!("    target/debug/solo send stripe invoice.paid");
+    println!("    target/debug/solo status");
     println!("    target/debug/solo executions list");
     println!(
         "    set -a; . .dev/env; set +a; curl -s \"$API_URL/health\" -H \"Authorization: Bearer $HEALTH_TOKEN\"\n"

@@ -16,6 +16,7 @@ mod executions;
 mod flags;
 mod guard;
 mod jobs;
+mod logs;
 mod outbox;
 mod program;
 mod project;
@@ -28,10 +29,12 @@ mod secrets;
 mod send;
 mod stack;
 mod stage;
+mod status;
 mod template;
 mod test_stack;
 mod ui;
 mod unlock;
+mod watch;
 mod when;
 
 use std::process::ExitCode;
@@ -52,6 +55,12 @@ enum Command {
     Dev(dev::Arguments),
     /// Start everything, send real events, check what became of them, stop everything.
     Demo(demo::Arguments),
+    /// How a stage does, on one screen, and what needs you.
+    Status(status::Arguments),
+    /// The same, live, with the newest executions, until Ctrl-C.
+    Watch(watch::Arguments),
+    /// What the functions logged; of one execution, everything that is known of it.
+    Logs(logs::Arguments),
     /// Send an event, signed as its provider signs it.
     Send(send::Arguments),
     /// List and show executions: what came in, and what became of it.
@@ -125,6 +134,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Dev(arguments) => dev::run(arguments).await,
         Command::Demo(arguments) => demo::run(&arguments).await,
+        Command::Status(arguments) => status::run(arguments).await,
+        Command::Watch(arguments) => watch::run(arguments).await,
+        Command::Logs(arguments) => logs::run(arguments).await,
         Command::Send(arguments) => send::run(arguments).await,
         Command::Executions(command) => executions::run(command).await,
         Command::Schemas => schemas::run().await,

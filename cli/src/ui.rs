@@ -85,6 +85,14 @@ pub fn parse_cursor(text: &str) -> Result<Cursor, String> {
     Ok(Cursor { at, id })
 }
 
+/// How many columns and lines there are; 100 and 50 where there is no terminal.
+pub fn size() -> (usize, usize) {
+    let size = terminal_size::terminal_size();
+    size.map_or((100, 50), |(terminal_size::Width(columns), terminal_size::Height(lines))| {
+        (columns.into(), lines.into())
+    })
+}
+
 /// The beginning of a text, in one line.
 pub fn shorten(text: &str, longest: usize) -> String {
     let line = plain(text).replace('\n', " ");
@@ -97,6 +105,18 @@ pub fn shorten(text: &str, longest: usize) -> String {
 /// Texts come from strangers' bytes, too: nothing in them may steer the terminal.
 pub fn plain(text: &str) -> String {
     text.replace(|character: char| character.is_control() && character != '\n', "\u{fffd}")
+}
+
+/// Whoever read our output has seen enough (`| head`): that is an end, and no failure.
+pub fn unless_closed(result: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+    let closed = |error: &anyhow::Error| {
+        let io = error.downcast_ref::<std::io::Error>();
+        io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    };
+    match result {
+        Err(error) if closed(&error) => Ok(ExitCode::SUCCESS),
+        result => result,
+    }
 }
 
 /// Prints an error with its causes, the outermost first.

@@ -84,8 +84,11 @@ async fn serve(stream: TcpStream, environment: Arc<Environment>) {
     }
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.unwrap();
-    let answer = ops::perform(&environment, serde_json::from_slice(&body).unwrap()).await;
-    let answer = serde_json::to_string(&answer).unwrap();
+    let answer = match serde_json::from_slice(&body) {
+        Ok(request) => serde_json::to_string(&ops::perform(&environment, request).await).unwrap(),
+        // GET /health
+        Err(_) => r#"{"status": "healthy"}"#.into(),
+    };
     let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
     stream.write_all(format!("{head}{answer}").as_bytes()).await.unwrap();
 }
@@ -160,4 +163,71 @@ async fn alerts_are_tested_silenced_and_resolved() {
     assert!(code == 0 && again == 1 && text.contains("no silence"), "{text}");
     let (code, text) = world.solo(&["alerts", "silence", "x", "--for", "31d", "--reason", "why"]).await;
     assert!(code == 1 && text.contains("30 days"), "{text}");
+}
+
+/// What a founder types first. The exit code is for scripts.
+#[tokio::test]
+async fn the_status_of_the_local_stack_leads_to_what_waits() {
+    let world = World::new(0).await;
+    let (code, text) = world.solo(&["status"]).await;
+    assert!(code == 0 && text.contains("All is well.") && text.contains("healthy, in "), "{text}");
+    let world = World::new(3).await;
+    let (code, text) = world.solo(&["status"]).await;
+    assert!(
+        code == 1 && text.lines().any(|line| line.contains("3 dead letters") && line.ends_with("solo dead list")),
+        "{text}"
+    );
+    let (code, text) = world.solo(&["status", "--cost"]).await;
+    assert!(code == 1 && text.contains("Cost        not known: this machine sends no bill"), "{text}");
+    std::fs::remove_file(world.clone.path().join(".dev/env")).unwrap();
+    let (code, text) = world.solo(&["status"]).await;
+    assert!(code == 2 && text.contains("make dev"), "{text}");
+}
+
+/// The lines that `solo dev` kept, with the record between them; and those that come.
+#[tokio::test]
+async fn logs_of_the_local_stack_are_read_and_followed() {
+    let world = World::new(1).await;
+    let (code, text) = world.solo(&["logs"]).await;
+    assert!(code == 1 && text.contains("functions.jsonl is not there"), "{text}");
+    let log = world.clone.path().join(".dev/logs/functions.jsonl");
+    std::fs::create_dir_all(log.parent().unwrap()).unwrap();
+    let line = |function: &str, correlation: &str, message: &str| {
+        let now = shared::clock::now();
+        format!(
+            r#"{{"timestamp":"{now}","level":"INFO","function":"{function}","message":"{message}","correlation_id":"{correlation}"}}"#
+        ) + "\n"
+    };
+    std::fs::write(&log, [line("webhooks", "c", "came in"), line("worker", "d", "other"), "noise\n".into()].concat())
+        .unwrap();
+    let (code, text) = world.solo(&["logs", "--function", "webhooks"]).await;
+    assert!(code == 0 && text.lines().count() == 1 && text.contains("came in correlation_id=c"), "{text}");
+    std::fs::write(world.clone.path().join("many"), line("worker", "f", "again").repeat(2_000)).unwrap();
+    let solo = env!("CARGO_BIN_EXE_solo");
+    let piped = format!("cat many >> {}; set -o pipefail; {solo} logs --limit 5000 | head -1", log.display());
+    let piped = Command::new("bash").args(["-c", &piped]).current_dir(world.clone.path()).output().await.unwrap();
+    assert!(piped.status.success() && piped.stderr.is_empty(), "{piped:?}");
+    let letters = world.json(&["dead", "list"]).await;
+    let id = letters["letters"][0]["id"].as_str().unwrap();
+    let (code, text) = world.solo(&["logs", "--execution", id]).await;
+    assert!(code == 0 && text.contains("came in") && text.contains("(record)") && !text.contains("other"), "{text}");
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_solo"));
+    command
+        .args(["logs", "--follow", "--json", "--function", "webhooks", "--function", "courier"])
+        .current_dir(world.clone.path())
+        .kill_on_drop(true);
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    lines.next_line().await.unwrap().unwrap();
+    std::io::Write::write_all(
+        &mut std::fs::File::options().append(true).open(&log).unwrap(),
+        line("courier", "e", "sent").as_bytes(),
+    )
+    .unwrap();
+    let next =
+        tokio::time::timeout(std::time::Duration::from_secs(20), lines.next_line()).await.unwrap().unwrap().unwrap();
+    let next: Value = serde_json::from_str(&next).unwrap();
+    assert_eq!((next["function"].as_str(), next["message"].as_str()), (Some("courier"), Some("sent")));
+    child.kill().await.unwrap();
 }

@@ -11,6 +11,7 @@ GONE = object()
 
 TLS = "Properties.PolicyDocument.Statement.0"
 STATEMENTS = "Properties.Policies.0.PolicyDocument.Statement"
+OPERATORS = "OperatorPolicy.Properties.PolicyDocument.Statement"
 VARIABLES = "Properties.Environment.Variables"
 GROUPS = "arn:aws:codedeploy:${AWS::Region}:${AWS::AccountId}:deploymentgroup:"
 OTHER_STAGE = "arn:aws:lambda:*:123456789012:function:solo-os-staging-ops:live"
@@ -133,6 +134,9 @@ PLANTED = [
     ("wildcards", "root", f"WebhooksRole.{STATEMENTS}.3.Resource", "arn:aws:s3:::*/spool", "WebhooksRole"),
     ("wildcards", "root", "TracesPolicy.Properties.PolicyDocument.Statement.0.Action", ["s3:GetObject"], "TracesPolicy"),
     ("wildcards", "root", "OpsRole.Properties.ManagedPolicyArns", ["arn:aws:iam::aws:policy/AdministratorAccess"], "OpsRole"),
+    ("wildcards", "root", f"{OPERATORS}.5.Resource", [{"Fn::Sub": "arn:aws:logs:${AWS::Region}:1:log-group:*"}], "OperatorPolicy"),
+    ("operators", "root", f"{OPERATORS}.5.Resource.1", GONE, "SmokeLogs"),
+    ("operators", "root", f"{OPERATORS}.4.Action.0", GONE, "lambda:GetAlias"),
     ("wildcards", "root", f"OpsRole.{STATEMENTS}.0.NotAction", ["s3:GetObject"], "OpsRole"),
     ("wildcards", "Storage", "ReplicationPolicy.Properties.PolicyDocument.Statement.0.Resource", "*", "ReplicationPolicy"),
     ("wildcards", "github", sid("StackRole", "Schedules") + ".Action", ["scheduler:*"], "StackRole"),
@@ -309,7 +313,7 @@ ALSO = {
     ("logs", "Worker.Properties.LoggingConfig"): {"roles", "heartbeats"},
     ("logs", "Worker.Properties.LoggingConfig.LogGroup"): {"roles", "heartbeats"},
     ("environment", f"Cleanup.{VARIABLES}.DATABASE_URL"): {"network"},
-    ("logs", "HealthLogs.Properties.LogGroupName"): {"names"},
+    ("logs", "HealthLogs.Properties.LogGroupName"): {"names", "operators"},
     ("aliases", "Health.Properties.AutoPublishAlias"): {"routes"},
     ("public", f"BucketPolicy.{TLS}.Effect"): {"wildcards", "transport"},
     ("wildcards", sid("DeployRole", "Secrets") + ".Resource"): {"deployers"},

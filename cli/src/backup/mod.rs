@@ -10,6 +10,8 @@ mod progress;
 mod restore;
 mod source;
 
+pub use source::size;
+
 use std::process::ExitCode;
 
 use crate::stage;

@@ -27,7 +27,7 @@ use tokio::{
 
 use crate::{
     guard::StopSignal,
-    stack::{Invoke, Invoking, Plan, Process},
+    stack::{Invoke, Invoking, Output, Plan, Process},
 };
 
 /// The largest answer of a function.
@@ -191,7 +191,7 @@ fn plan(function: &Function, number: usize, address: &str) -> Plan {
         unset: &[],
         stop: StopSignal::Kill,
         user: None,
-        log: Some(function.log.with_extension(format!("{number}.log"))),
+        output: Output::File(function.log.with_extension(format!("{number}.log"))),
     }
 }
 

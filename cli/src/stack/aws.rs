@@ -10,7 +10,7 @@ use shared::db::DatabaseUrl;
 
 use super::{
     Backing, Keys, Receiver, ports,
-    process::{Plan, Process},
+    process::{Output, Plan, Process},
     wiring::{QueueSettings, Wiring},
 };
 use crate::{guard::StopSignal, project::Project, ui::Step};
@@ -66,7 +66,7 @@ pub async fn start(project: &Project, log: PathBuf) -> anyhow::Result<(Process, 
         unset: &["PYTHONPATH", "PYTHONHOME"],
         stop: StopSignal::Term,
         user: None,
-        log: Some(log),
+        output: Output::File(log),
     })
     .context("run `make setup` first")?;
     let endpoint = format!("http://127.0.0.1:{port}");

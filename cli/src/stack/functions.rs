@@ -1,13 +1,13 @@
 //! The functions themselves, behind cargo-lambda's emulator of the Lambda runtime and of API Gateway.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{process::Stdio, time::Duration};
 
 use anyhow::{Context as _, bail};
 use tokio::process::Command;
 
 use super::{
     Backing, aws,
-    process::{Plan, Process},
+    process::{Output, Plan, Process},
 };
 use crate::{
     guard::StopSignal,
@@ -35,7 +35,7 @@ pub enum Watch {
 pub struct Start {
     pub port: u16,
     pub watch: Watch,
-    pub log: Option<PathBuf>,
+    pub output: Output,
     /// Variables on top of the usual ones.
     pub more: &'static [(&'static str, &'static str)],
 }
@@ -43,7 +43,7 @@ pub struct Start {
 impl Functions {
     /// Builds the functions, with cargo's own progress on the screen, starts them and waits until they answer.
     pub async fn start(project: &Project, backing: &Backing, start: Start) -> anyhow::Result<Self> {
-        let Start { port, watch, log, more } = start;
+        let Start { port, watch, output, more } = start;
         build(project).await?;
         let step = Step::start("Functions");
         let mut arguments = vec!["lambda", "watch", "--invoke-address", "127.0.0.1", "--disable-cors", "--invoke-port"];
@@ -61,7 +61,7 @@ impl Functions {
             unset: aws::UNSET,
             stop: StopSignal::Term,
             user: None,
-            log,
+            output,
         })
         .context("run `make setup` first")?;
         let url = format!("http://127.0.0.1:{port}");

@@ -4,6 +4,7 @@ mod aws;
 mod directory;
 mod functions;
 mod keys;
+mod log_file;
 mod ports;
 mod postgres;
 mod process;
@@ -19,9 +20,10 @@ pub use aws::{
 pub use directory::RunDirectory;
 pub use functions::{Functions, Start, Watch, environment as function_environment};
 pub use keys::Keys;
+pub use log_file::{LARGEST as LARGEST_LOG, LogFile, functions_log};
 pub use ports::choose as choose_port;
 pub use postgres::{Durability, Shutdown};
-pub use process::{Plan, Process};
+pub use process::{Output, Plan, Process};
 pub use pump::{Emulator, Invoke, Invoking, Pace, Pump};
 pub use receiver::{Received, Receiver};
 

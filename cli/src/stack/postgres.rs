@@ -16,7 +16,7 @@ use tokio::process::Command;
 
 use super::{
     ports,
-    process::{Plan, Process},
+    process::{Output, Plan, Process},
 };
 use crate::{guard::StopSignal, project::Project};
 
@@ -146,7 +146,7 @@ impl Server {
             // A fast shutdown: roll back, disconnect, write a checkpoint. TERM would wait for every client.
             stop: StopSignal::Int,
             user: self.user,
-            log: Some(self.log.clone()),
+            output: Output::File(self.log.clone()),
         }
     }
 }

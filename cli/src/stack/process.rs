@@ -10,7 +10,8 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use tokio::{
-    process::{Child, ChildStdin, Command},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
+    process::{Child, ChildStdin, ChildStdout, Command},
     time::{Instant, sleep},
 };
 
@@ -31,8 +32,15 @@ pub struct Plan {
     pub unset: &'static [&'static str],
     pub stop: StopSignal,
     pub user: Option<(u32, u32)>,
-    /// Where its output goes; to our own when there is none.
-    pub log: Option<PathBuf>,
+    pub output: Output,
+}
+
+/// Where a program's output goes.
+pub enum Output {
+    /// Both, into this file.
+    File(PathBuf),
+    /// What it prints is handed on line by line; what it says of errors goes to our own.
+    Lines(Box<dyn FnMut(&str) + Send>),
 }
 
 /// A running program behind `solo guard`.
@@ -57,12 +65,22 @@ impl Process {
         for name in plan.unset {
             command.env_remove(name);
         }
-        if let Some(log) = &plan.log {
-            let file = File::create(log).with_context(|| format!("{} cannot be written", log.display()))?;
-            command.stdout(file.try_clone()?).stderr(file);
+        match &plan.output {
+            Output::File(log) => {
+                let file = File::create(log).with_context(|| format!("{} cannot be written", log.display()))?;
+                command.stdout(file.try_clone()?).stderr(file);
+            }
+            Output::Lines(_) => drop(command.stdout(Stdio::piped())),
         }
         let mut child = command.spawn().with_context(|| format!("{} cannot be started", plan.name))?;
-        Ok(Self { name: plan.name, lifeline: child.stdin.take(), child, log: plan.log })
+        let log = match plan.output {
+            Output::File(log) => Some(log),
+            Output::Lines(take) => {
+                child.stdout.take().map(|output| tokio::spawn(hand_on(output, take)));
+                None
+            }
+        };
+        Ok(Self { name: plan.name, lifeline: child.stdin.take(), child, log })
     }
 
     /// Asks `ready` again and again until it says yes. Fails when the process ends first, with the end of its log, or
@@ -115,6 +133,19 @@ impl Drop for Process {
                 return;
             }
             std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Until the program closes its output. Lines of a megabyte and more come in pieces.
+async fn hand_on(output: ChildStdout, mut take: Box<dyn FnMut(&str) + Send>) {
+    const LONGEST: u64 = 1 << 20;
+    let (mut reader, mut bytes) = (BufReader::new(output), Vec::new());
+    loop {
+        bytes.clear();
+        match (&mut reader).take(LONGEST).read_until(b'\n', &mut bytes).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => take(String::from_utf8_lossy(&bytes).trim_end_matches(['\n', '\r'])),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod cloud;
 mod credentials;
 mod dev;
+mod signed;
 mod words;
 
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::project::Project;
 
 pub use cloud::Cloud;
 pub use dev::{Values, value, write_lines};
+pub use signed::Api;
 pub use words::{code, explain};
 
 /// An answer of the right version that is none to the question.
@@ -62,6 +64,15 @@ pub enum Name {
 }
 
 impl Name {
+    pub fn as_str(self) -> &'static str {
+        self.in_cloud().map_or("dev", CloudName::as_str)
+    }
+
+    /// What a command needs behind it to mean this stage.
+    pub fn option(self) -> String {
+        self.in_cloud().map_or_else(String::new, |name| format!(" --stage {}", name.as_str()))
+    }
+
     /// `None` for the local stack.
     pub fn in_cloud(self) -> Option<CloudName> {
         match self {
@@ -148,6 +159,15 @@ impl Stage {
             Self::Dev(dev) => dev.begin(job, event).map(Some),
             Self::Cloud(cloud) => cloud.begin(job, &event).await.map(|()| None),
         }
+    }
+
+    /// Where its HTTP functions answer, without a slash at the end.
+    pub async fn api_url(&self) -> anyhow::Result<String> {
+        let url = match self {
+            Self::Dev(dev) => dev.url()?.to_owned(),
+            Self::Cloud(cloud) => cloud.outputs().await?.get("ApiUrl")?.to_owned(),
+        };
+        Ok(url.trim_end_matches('/').to_owned())
     }
 
     pub async fn door(&self) -> anyhow::Result<Door> {

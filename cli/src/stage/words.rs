@@ -17,14 +17,18 @@ where
 {
     let advice = match error {
         SdkError::ServiceError(service) => {
-            let (code, message) = (service.err().code().unwrap_or("no code"), service.err().message());
-            let told = format!("{code}: {}", message.unwrap_or("no reason given"));
-            advice_for(code).map_or_else(|| told.clone(), |advice| format!("{advice} ({told})"))
+            refusal(service.err().code().unwrap_or("no code"), service.err().message().unwrap_or("no reason given"))
         }
         SdkError::TimeoutError(_) => "AWS did not answer in time; is the network reachable?".into(),
         other => unsent(&shared::errors::chain(other)),
     };
     anyhow::anyhow!(advice).context(what.into())
+}
+
+/// What a service said, and what to do about it.
+pub(super) fn refusal(code: &str, message: &str) -> String {
+    let told = format!("{code}: {message}");
+    advice_for(code).map_or_else(|| told.clone(), |advice| format!("{advice} ({told})"))
 }
 
 fn advice_for(code: &str) -> Option<&'static str> {
@@ -52,7 +56,7 @@ fn advice_for(code: &str) -> Option<&'static str> {
 }
 
 /// Why a request never left, or came to nothing on the way.
-fn unsent(chain: &str) -> String {
+pub(super) fn unsent(chain: &str) -> String {
     if chain.contains("expired") || chain.contains("Expired") {
         return format!("your AWS session has expired: sign in again (`aws sso login`) ({chain})");
     }

@@ -15,6 +15,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use ops::Environment;
+use serde_json::Value;
 use tokio::net::TcpListener;
 
 use crate::{cloudformation::Stack, jobs};
@@ -35,10 +36,16 @@ pub struct Front {
     pub url: String,
     pub stack: Arc<Mutex<Stack>>,
     pub ops: Arc<Mutex<Ops>>,
-    /// `METHOD path` of requests that are refused as forbidden.
+    /// `METHOD path`, or the operation of a service that takes JSON, of requests that are refused as forbidden.
     pub forbidden: Arc<Mutex<Vec<String>>>,
     /// What `/health/ready` answers.
     pub ready: Arc<Mutex<u16>>,
+    /// What `/health` answers.
+    pub health: Arc<Mutex<(u16, &'static str)>>,
+    /// The operations of services that take JSON, with what they were asked.
+    pub called: Arc<Mutex<Vec<(String, Value)>>>,
+    /// So many of those are refused, because there are too many.
+    pub busy: Arc<Mutex<u32>>,
     /// The method and the path of all that was changed in Lambda.
     pub changed: Arc<Mutex<Vec<String>>>,
     /// The method, the path and the query of invocations that nobody waits for.
@@ -56,6 +63,9 @@ impl Front {
             ops: Arc::new(Mutex::new(Ops::Works)),
             forbidden: Arc::default(),
             ready: Arc::new(Mutex::new(200)),
+            health: Arc::new(Mutex::new((200, r#"{"status": "healthy"}"#))),
+            called: Arc::default(),
+            busy: Arc::default(),
             changed: Arc::default(),
             asked: Arc::default(),
             environment,
@@ -71,12 +81,24 @@ async fn answer(State(front): State<Front>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, 64 << 20).await.unwrap();
     let line = format!("{} {}", head.method, head.uri.path());
-    if front.forbidden.lock().unwrap().contains(&line) {
+    let target = head.headers.get("x-amz-target").map(|target| target.to_str().unwrap().to_owned());
+    let forbidden = |what: &String| front.forbidden.lock().unwrap().contains(what);
+    if forbidden(&line) || target.as_ref().is_some_and(forbidden) {
         let headers = [("x-amzn-errortype", "AccessDeniedException")];
         return (StatusCode::FORBIDDEN, headers, r#"{"Message":"not allowed to do that"}"#).into_response();
     }
     if head.uri.path() == "/health/ready" {
         return StatusCode::from_u16(*front.ready.lock().unwrap()).unwrap().into_response();
+    }
+    if head.uri.path() == "/health" {
+        let (code, text) = *front.health.lock().unwrap();
+        return (StatusCode::from_u16(code).unwrap(), text).into_response();
+    }
+    if let Some(target) = target {
+        if let Some(refused) = too_many(&front) {
+            return refused;
+        }
+        front.called.lock().unwrap().push((target, serde_json::from_slice(&body).unwrap()));
     }
     if head.uri.path() == "/webhooks/stripe" {
         let signed = head.headers.contains_key("stripe-signature");
@@ -113,6 +135,13 @@ async fn answer(State(front): State<Front>, request: Request) -> Response {
         value.and_then(|value| answer.headers_mut().insert(name, value));
     }
     answer
+}
+
+fn too_many(front: &Front) -> Option<Response> {
+    let mut busy = front.busy.lock().unwrap();
+    *busy = busy.checked_sub(1)?;
+    let text = r#"{"__type": "com.amazonaws.logs#ThrottlingException", "message": "Rate exceeded"}"#;
+    Some((StatusCode::BAD_REQUEST, text).into_response())
 }
 
 async fn invoke(front: &Front, body: &Bytes) -> Response {

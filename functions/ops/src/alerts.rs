@@ -205,7 +205,7 @@ pub(crate) async fn test(session: &mut Session<'_>, critical: bool, by: &By) -> 
     Ok(Outcome::Changed(Changes { changed, ..Changes::default() }))
 }
 
-fn alert(row: &Row) -> Result<Alert, DbError> {
+pub(crate) fn alert(row: &Row) -> Result<Alert, DbError> {
     Ok(Alert {
         id: row.try_get("id")?,
         key: row.try_get("key")?,

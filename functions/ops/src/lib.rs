@@ -18,6 +18,7 @@ mod outbox;
 mod page;
 mod replay;
 mod reviews;
+mod status;
 mod unlock;
 
 pub use alerts::{Alert, AlertState, Alerts, Silence};
@@ -31,6 +32,7 @@ pub use operation::{Answer, Cursor, Operation, Outcome, Request, VERSION};
 pub use outbox::{EffectDetail, EffectFilter, EffectPage, EffectSummary, RetryEffects};
 pub use replay::{Replay, ReplayFilter};
 pub use reviews::{ReviewDetail, ReviewFinding, ReviewPage, ReviewSummary};
+pub use status::{Count, OpenAlerts, OutboxState, Proof, Status, Traffic, Waiting};
 
 use shared::{
     db::{Database, DbError, Session},
@@ -96,6 +98,7 @@ async fn run(environment: &Environment, operation: Operation) -> Result<Outcome,
         Operation::ShowJobRun { id } => jobs::show(session, id).await,
         Operation::ListReviews { limit, after } => reviews::list(session, limit, after).await.map(Outcome::Reviews),
         Operation::ShowReview { id } => reviews::show(session, id).await,
+        Operation::ShowStatus => status::show(session).await.map(|status| Outcome::Status(Box::new(status))),
         operation => change_and_wake(environment, session, operation).await,
     }
 }
@@ -157,6 +160,7 @@ async fn change(session: &mut Session<'_>, operation: Operation) -> Result<Outco
         | Operation::ListJobRuns { .. }
         | Operation::ShowJobRun { .. }
         | Operation::ListReviews { .. }
-        | Operation::ShowReview { .. } => Err(DbError::Unexpected("a read was taken for a change")),
+        | Operation::ShowReview { .. }
+        | Operation::ShowStatus => Err(DbError::Unexpected("a read was taken for a change")),
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     outbox::{EffectDetail, EffectFilter, EffectPage, RetryEffects},
     replay::Replay,
     reviews::{ReviewDetail, ReviewPage},
+    status::Status,
 };
 
 /// The version of everything in this file. It grows when an old reader would misread a new text.
@@ -170,6 +171,8 @@ pub enum Operation {
         #[serde(default)]
         id: Option<Uuid>,
     },
+    /// How the stage does, in few counts.
+    ShowStatus,
 }
 
 /// Where a page of anything else than executions ended.
@@ -205,6 +208,7 @@ pub enum Outcome {
     },
     Reviews(ReviewPage),
     Review(Box<ReviewDetail>),
+    Status(Box<Status>),
     /// What a change did, or in a dry run would do.
     Changed(Changes),
     NotFound {

@@ -1,11 +1,13 @@
 """Who may do what: policies name what they are for, nothing is public, and no secret leaves Secrets Manager."""
 
 import re
+from fnmatch import fnmatchcase
 
 from . import check
 from .deployers import is_broad
 
-# These know no resource that could be named: X-Ray has none, and a network interface exists only once it was made.
+# These know no resource that could be named: X-Ray and Cost Explorer have none, and a network interface exists only once it was
+# made.
 UNNAMEABLE = {
     "xray:PutTraceSegments",
     "xray:PutTelemetryRecords",
@@ -15,6 +17,7 @@ UNNAMEABLE = {
     "ec2:DeleteNetworkInterface",
     "ec2:AssignPrivateIpAddresses",
     "ec2:UnassignPrivateIpAddresses",
+    "ce:GetCostAndUsage",
 }
 SECRET = re.compile(r"password|token|secret|credential|private_?key", re.IGNORECASE)
 # What may be said of a secret: where it is.
@@ -63,6 +66,31 @@ def wildcards(stage):
         for arn in resource["Properties"].get("ManagedPolicyArns", []):
             if isinstance(arn, str) and "/service-role/" not in arn:
                 yield f"{name} has a policy of AWS that is wider than it needs ({arn})"
+
+
+@check
+def operators(stage):
+    """OperatorPolicy suffices for `solo status` and `solo logs`: the log of every function may be read."""
+    policy = stage.root["Resources"]["OperatorPolicy"]["Properties"]["PolicyDocument"]
+    may = {action: _list(each["Resource"]) for each in policy["Statement"] for action in _list(each["Action"])}
+    for action in (
+        "cloudformation:DescribeStacks",
+        "cloudformation:ListStackResources",
+        "lambda:GetAlias",
+        "lambda:ListVersionsByFunction",
+        "ce:GetCostAndUsage",
+    ):
+        if action not in may:
+            yield f"OperatorPolicy lacks {action}, which `solo status` asks"
+    readable = [_text(each).split(":log-group:")[-1] for each in may.get("logs:FilterLogEvents", [])]
+    for name, group in stage.of("AWS::Logs::LogGroup").items():
+        text = _text(group["Properties"]["LogGroupName"])
+        if text.startswith("/aws/lambda/") and not any(fnmatchcase(text, pattern) for pattern in readable):
+            yield f"OperatorPolicy does not let `solo logs` read {name}"
+
+
+def _text(value):
+    return value["Fn::Sub"] if isinstance(value, dict) else value
 
 
 def _is_anything(resource):

@@ -30,6 +30,8 @@ pub const SPAN: &str = "span";
 /// The target of spans within those: steps on an event's way. They are there when they are exported.
 pub const STEP: &str = "step";
 
+use crate::config::Env;
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogLevel {
     Debug,
@@ -116,7 +118,7 @@ pub fn here() -> Option<TraceParent> {
     trace_parent_of(&tracing::Span::current())
 }
 
-/// The JSON lines, written to `writer`.
+/// The JSON lines, with the function's name, written to `writer`.
 pub fn json<W>(writer: W) -> impl Layer<tracing_subscriber::layer::Layered<EnvFilter, Registry>>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -125,6 +127,10 @@ where
     layer.with_timer("timestamp", tracing_subscriber::fmt::time::SystemTime);
     layer.with_level("level");
     layer.add_static_field("service", serde_json::Value::from("solo-os"));
+    // Lambda's name for it. In the cloud the log group says so, too; locally all functions share one log.
+    if let Some(function) = Env::of_process().optional("AWS_LAMBDA_FUNCTION_NAME") {
+        layer.add_static_field("function", serde_json::Value::from(function));
+    }
     layer.with_flattened_event();
     layer.with_top_level_flattened_span_list();
     layer.with_target("target");

@@ -1,7 +1,10 @@
 //! The wire form, pinned.
 
 use super::*;
-use crate::{Attempt, DeploymentKind, DeploymentOutcome, JobState, ReplayFilter};
+use crate::{
+    Attempt, Count, DeploymentKind, DeploymentOutcome, JobState, OpenAlerts, OutboxState, Proof, ReplayFilter, Traffic,
+    Waiting,
+};
 
 /// The wire form, pinned: a CLI and a stage may be of different age.
 #[test]
@@ -162,4 +165,42 @@ fn the_wire_form_of_changes() {
         serde_json::to_string(&answer).unwrap(),
         r#"{"version":1,"outcome":"changed","dry_run":false,"changed":[],"skipped":[],"others":[],"more":false,"alerts_resolved":[]}"#
     );
+}
+
+#[test]
+fn the_wire_form_of_the_status() {
+    let request = Request::from(Operation::ShowStatus);
+    assert_eq!(serde_json::to_string(&request).unwrap(), r#"{"version":1,"operation":"show_status"}"#);
+    let (epoch, count) = (Timestamp::UNIX_EPOCH, Count { count: 10_000, more: true });
+    let waiting = Waiting { count, oldest: Some(epoch) };
+    let traffic = Traffic { received: count, completed: Count::default() };
+    let status = Status {
+        at: epoch,
+        processing: Waiting::default(),
+        failed: waiting,
+        next_attempt_at: Some(epoch),
+        overdue: Count::default(),
+        dead: Waiting::default(),
+        hour: traffic,
+        day: traffic,
+        outbox: OutboxState { pending: waiting, dead: Waiting::default() },
+        alerts: OpenAlerts::default(),
+        jobs: Vec::new(),
+        backup: Some(Proof { run: Uuid::nil(), at: epoch, backup: Some("b".into()), bytes: Some(1) }),
+        drill: None,
+        deployment: None,
+        database_bytes: 2,
+        schema_version: 17,
+    };
+    let (none, some) = (r#""count":0,"more":false"#, r#""count":10000,"more":true"#);
+    let time = r#""1970-01-01T00:00:00Z""#;
+    let traffic = format!(r#"{{"received":{{{some}}},"completed":{{{none}}}}}"#);
+    let (idle, waits) = (format!(r#"{{{none},"oldest":null}}"#), format!(r#"{{{some},"oldest":{time}}}"#));
+    let text = format!(
+        r#"{{"version":1,"outcome":"status","at":{time},"processing":{idle},"failed":{waits},"next_attempt_at":{time},"overdue":{{{none}}},"dead":{idle},"hour":{traffic},"day":{traffic},"outbox":{{"pending":{waits},"dead":{idle}}},"alerts":{{"critical":{{{none}}},"warning":{{{none}}},"info":{{{none}}},"silenced":{{{none}}},"worst":[]}},"jobs":[],"backup":{{"run":"00000000-0000-0000-0000-000000000000","at":{time},"backup":"b","bytes":1}},"drill":null,"deployment":null,"database_bytes":2,"schema_version":17}}"#
+    );
+    let answer = Answer { version: 1, outcome: Outcome::Status(Box::new(status)) };
+    assert_eq!(serde_json::to_string(&answer).unwrap(), text);
+    let read: Answer = serde_json::from_str(&text).unwrap();
+    assert_eq!(serde_json::to_string(&read).unwrap(), text);
 }

@@ -10,5 +10,6 @@ mod outbox;
 mod races;
 mod replay;
 mod reviews;
+mod status;
 mod support;
 mod unlock;

@@ -1,0 +1,311 @@
+//! The screen in every state, and with texts that want to be more than texts.
+
+use anstream::adapter::strip_str;
+use jiff::Timestamp;
+use ops::{Alert, Count, Deployment, JobRun, JobState, OpenAlerts, OutboxState, Proof, Status, Traffic};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{super::judge::judge, *};
+use crate::{
+    stage::Name,
+    status::{cost::Cost, gather::Releases, health::Health},
+};
+
+const HOSTILE: &str = "a\u{1b}[2Jb\nc\u{9b}d\r\u{7}";
+
+fn time(text: &str) -> Timestamp {
+    format!("2026-11-22T{text}Z").parse().unwrap()
+}
+
+fn count(count: i64) -> Count {
+    Count { count, more: false }
+}
+
+fn waiting(number: i64, oldest: Option<&str>) -> Waiting {
+    Waiting { count: count(number), oldest: oldest.map(time) }
+}
+
+fn job(name: &str, state: &str) -> JobState {
+    let run = |outcome: &str| JobRun {
+        id: Uuid::nil(),
+        job: name.into(),
+        actor: None,
+        started_at: time("13:00:00"),
+        finished_at: None,
+        outcome: Some(outcome.into()),
+        progress: None,
+        result: None,
+        error: None,
+    };
+    JobState {
+        name: name.into(),
+        function: "F".into(),
+        period_seconds: 60,
+        grace_seconds: 60,
+        state: state.into(),
+        late: state == "late",
+        last_run: matches!(state, "failed" | "stuck").then(|| run(state)),
+        last_success_at: Some(time("12:00:00")),
+        due_at: Some(time("14:00:00")),
+    }
+}
+
+fn alert(severity: &str, key: &str, message: &str, silenced: bool) -> Alert {
+    Alert {
+        id: Uuid::nil(),
+        key: key.into(),
+        severity: severity.into(),
+        message: message.into(),
+        occurrences: 1,
+        raised_at: time("14:00:00"),
+        last_raised_at: time("14:00:00"),
+        resolved_at: None,
+        pending_since: None,
+        sent_at: None,
+        silenced_until: silenced.then(|| time("16:00:00")),
+    }
+}
+
+fn quiet() -> Status {
+    Status {
+        at: time("15:00:00"),
+        processing: waiting(0, None),
+        failed: waiting(0, None),
+        next_attempt_at: None,
+        overdue: count(0),
+        dead: waiting(0, None),
+        hour: Traffic { received: count(51), completed: count(50) },
+        day: Traffic { received: Count { count: 10_000, more: true }, completed: count(1_198) },
+        outbox: OutboxState::default(),
+        alerts: OpenAlerts::default(),
+        jobs: vec![job("tick", "on_time"), job("backup", "on_time")],
+        backup: Some(Proof { run: Uuid::nil(), at: time("10:00:00"), backup: Some("b".into()), bytes: Some(12 << 20) }),
+        drill: None,
+        deployment: None,
+        database_bytes: 84 << 20,
+        schema_version: 17,
+    }
+}
+
+fn report(status: Status) -> Report {
+    let health = Health { status: "healthy".into(), code: 200, took_ms: 143, url: "http://x/health".into() };
+    Report {
+        stage: "dev",
+        name: Name::Dev,
+        at: time("15:00:01"),
+        status: Part::There(status),
+        health: Part::There(health),
+        releases: None,
+        cost: None,
+    }
+}
+
+fn shown(report: &Report) -> String {
+    strip_str(&screen(report, &judge(report), 100)).to_string()
+}
+
+fn missing<T>(problem: &str) -> Part<T> {
+    Part::Missing { problem: problem.into() }
+}
+
+#[test]
+fn a_stage_that_does_well() {
+    let text = shown(&report(quiet()));
+    let expected = "\
+Solo OS on dev, 2026-11-22 15:00:01Z
+
+  ✓ Health      healthy, in 143 ms
+  · Events      51 received, 50 completed in the last hour; 10,000+ and 1,198 in 24 hours
+  ✓ Backlog     none processing, none to be retried, none dead
+  ✓ Outbox      none on their way, none dead
+  ✓ Alerts      none open
+  ✓ Jobs        all 2 on time
+  ✓ Backup      5h ago, 12.00 MiB; no restore was proven yet
+  · Database    84.00 MiB, schema version 17
+
+All is well.
+";
+    assert_eq!(text, expected);
+    assert_eq!(judge(&report(quiet())).verdict, Verdict::Well);
+}
+
+fn troubled() -> Report {
+    let mut status = quiet();
+    status.processing = waiting(2, Some("14:59:57"));
+    status.failed = waiting(4, Some("14:50:00"));
+    status.next_attempt_at = Some(time("15:00:12"));
+    status.overdue = count(1);
+    status.dead = waiting(1, Some("13:00:00"));
+    status.outbox = OutboxState { pending: waiting(3, Some("14:59:58")), dead: waiting(2, Some("14:00:00")) };
+    status.alerts = OpenAlerts {
+        critical: count(1),
+        warning: count(2),
+        info: count(0),
+        silenced: count(1),
+        worst: vec![
+            alert(
+                "critical",
+                "dead_letter:stripe:invoice.paid",
+                &"an event that nobody could handle ".repeat(5),
+                false,
+            ),
+            alert("critical", "quiet", "known", true),
+        ],
+    };
+    status.jobs = vec![
+        job("tick", "on_time"),
+        job("drill", "late"),
+        job("backup", "failed"),
+        job("review", "running"),
+        job("x", "never_ran"),
+    ];
+    status.deployment = Some(Deployment {
+        id: Uuid::nil(),
+        kind: "deploy".into(),
+        release: "abc1234".into(),
+        previous: None,
+        outcome: "rolled_back".into(),
+        detail: None,
+        actor: "arn:aws:sts::1:assumed-role/admin/ada".into(),
+        started_at: time("12:00:00"),
+        finished_at: time("12:00:00"),
+    });
+    let mut report = report(status);
+    (report.stage, report.name) = ("staging", Name::Staging);
+    report.releases = Some(Part::There(Releases {
+        current: Some("abc1234".into()),
+        functions: 5,
+        elsewhere: vec![("s-ops".into(), "old".into())],
+    }));
+    report.cost = Some(Part::There(Cost {
+        amount: "12.35".into(),
+        currency: "USD".into(),
+        since: "2026-11-01".parse().unwrap(),
+    }));
+    report
+}
+
+#[test]
+fn a_stage_that_needs_someone() {
+    let report = troubled();
+    let expected = "\
+Solo OS on staging, 2026-11-22 15:00:01Z
+
+  ✓ Health      healthy, in 143 ms
+  · Events      51 received, 50 completed in the last hour; 10,000+ and 1,198 in 24 hours
+  ! Backlog     2 processing (oldest 3s ago), 4 to be retried (next in 12s), 1 dead (oldest 2h ago); 1 overdue
+  ! Outbox      3 on their way (oldest 2s ago), 2 dead (oldest 60m ago)
+  ! Alerts      1 critical, 2 warning, 1 silenced
+                critical  60m ago  dead_letter:stripe:invoice.paid: an event that nobody could hand…
+                silenced  60m ago  quiet: known
+  ! Jobs        2 on time; 1 never ran yet; running: review
+                the job drill is late, due 60m ago
+                the job backup failed 2h ago
+  ! Backup      5h ago, 12.00 MiB; no restore was proven yet
+  ! Deployment  deploy of abc1234 rolled back 3h ago, by ada
+  · Database    84.00 MiB, schema version 17
+  ! Release     abc1234 on 4 of 5 functions
+                s-ops is at old
+  · Cost        12.35 USD since 2026-11-01, the whole account's
+
+";
+    let text = shown(&report);
+    let (top, bottom) = text.split_once("Needs you:\n").unwrap();
+    assert_eq!(top, expected);
+    let commands: Vec<_> = bottom.lines().map(|line| line.split("   ").last().unwrap().trim()).collect();
+    assert_eq!(
+        commands,
+        [
+            "solo dead list --stage staging",
+            "solo jobs --stage staging",
+            "solo outbox list --status dead --stage staging",
+            "solo alerts list --stage staging",
+            "solo jobs runs --job drill --stage staging",
+            "solo jobs show 00000000-0000-0000-0000-000000000000 --stage staging",
+            "When there is time:",
+            "solo alerts list --stage staging",
+            "solo rollback --list --stage staging",
+            "solo rollback --list --stage staging",
+        ]
+    );
+    assert_eq!(judge(&report).verdict, Verdict::NeedsYou);
+}
+
+#[test]
+fn what_could_not_be_asked_is_a_line_and_the_rest_is_there() {
+    let mut report = report(quiet());
+    report.health = missing("it does not answer: connection refused");
+    report.cost = Some(missing("your AWS identity may not do that"));
+    let text = shown(&report);
+    assert!(text.contains("! Health      not known: it does not answer: connection refused\n"), "{text}");
+    assert!(text.contains("· Cost        not known: your AWS identity"), "{text}");
+    assert!(
+        text.contains("✓ Outbox") && text.contains("the API does not answer   solo logs --function health"),
+        "{text}"
+    );
+    assert_eq!(judge(&report).verdict, Verdict::NeedsYou, "the record is there, so the network is, too");
+
+    report.status = missing("no answer within 5 s");
+    let text = shown(&report);
+    assert!(text.contains("! Record      not known: no answer within 5 s\n") && !text.contains("Outbox"), "{text}");
+    assert!(text.contains("Not everything could be asked"), "{text}");
+    assert_eq!(judge(&report).verdict, Verdict::Unknown);
+
+    report.health = Part::There(Health { status: "unhealthy".into(), code: 503, took_ms: 1, url: "u".into() });
+    assert_eq!(judge(&report).verdict, Verdict::NeedsYou, "it says so itself");
+}
+
+#[test]
+fn a_warning_alone_is_for_later() {
+    let mut status = quiet();
+    status.alerts.warning = count(1);
+    let report = report(status);
+    assert!(
+        shown(&report).ends_with("All is well. To look at when there is time:\n  1 warning   solo alerts list\n"),
+        "{}",
+        shown(&report)
+    );
+    assert_eq!(judge(&report).verdict, Verdict::Well);
+}
+
+#[test]
+fn nothing_steers_the_terminal() {
+    let mut report = troubled();
+    if let Part::There(status) = &mut report.status {
+        for alert in &mut status.alerts.worst {
+            (alert.key, alert.message) = (HOSTILE.into(), HOSTILE.repeat(500));
+        }
+        status.alerts.worst[0].severity = HOSTILE.into();
+        status.jobs.push(job(HOSTILE, "failed"));
+        status.jobs.push(job(HOSTILE, "running"));
+        if let Some(last) = &mut status.deployment {
+            (last.kind, last.release, last.outcome, last.actor) =
+                (HOSTILE.into(), HOSTILE.into(), HOSTILE.into(), HOSTILE.into());
+        }
+    }
+    let health = Health { status: HOSTILE.into(), code: 500, took_ms: 1, url: HOSTILE.into() };
+    report.health = Part::There(health);
+    report.releases = Some(Part::There(Releases {
+        current: Some(HOSTILE.into()),
+        functions: 1,
+        elsewhere: vec![(HOSTILE.into(), HOSTILE.into())],
+    }));
+    report.cost = Some(missing(HOSTILE));
+    let text = shown(&report);
+    // What the colours do not explain.
+    let painted = screen(&report, &judge(&report), 100);
+    assert!(!painted.contains("\u{1b}[2J") && !painted.contains('\u{9b}'), "{painted:?}");
+    assert!(!text.chars().any(|character| character.is_control() && character != '\n'), "{text:?}");
+    assert!(!words_of(&report).chars().any(char::is_control));
+}
+
+#[test]
+fn programs_get_the_same() {
+    let mut report = report(quiet());
+    report.health = missing("why");
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["health"], json!({"problem": "why"}));
+    assert_eq!((json["stage"].as_str(), json["status"]["schema_version"].as_i64()), (Some("dev"), Some(17)));
+    assert!(json.get("cost").is_none());
+}

@@ -1,0 +1,160 @@
+//! The overview of a stage in the cloud.
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+use crate::{
+    front::Ops,
+    world::{FUNCTIONS, World},
+};
+
+const STATUS: [&str; 3] = ["status", "--stage", "staging"];
+
+#[tokio::test]
+async fn a_stage_that_does_well_says_so_with_its_release() {
+    let world = World::new(&["r1", "r2"]).await;
+    let (code, text) = world.solo(&STATUS).await;
+    assert!(code == 0 && text.contains("All is well."), "{text}");
+    assert!(
+        text.contains("healthy, in ") && text.contains(&format!("r2 on {0} of {0} functions", FUNCTIONS.len())),
+        "{text}"
+    );
+    assert!(!text.contains("Cost") && world.front.called.lock().unwrap().is_empty(), "it costs nothing: {text}");
+
+    world.point("worker", "1").await;
+    let (code, text) = world.solo(&STATUS).await;
+    assert!(
+        code == 0 && text.contains("worker is at r1") && text.contains("solo rollback --list --stage staging"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn what_needs_a_person_is_in_the_exit_code() {
+    let world = World::new(&["r1"]).await;
+    world.kept.execute("SELECT raise_alert('k', 'critical', E'words \\x1b[2J')").await;
+    let (code, text) = world.solo(&STATUS).await;
+    assert!(code == 1 && text.contains("solo alerts list --stage staging") && !text.contains('\u{1b}'), "{text}");
+    let (code, text) = world.solo(&[&STATUS[..], &["--json"]].concat()).await;
+    let said: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, said["verdict"].as_str()), (1, Some("needs_you")));
+    assert_eq!(said["report"]["status"]["alerts"]["critical"]["count"], 1);
+    assert_eq!(said["matters"][0]["command"], "solo alerts list --stage staging");
+
+    world.kept.execute("UPDATE alerts SET resolved_at = now()").await;
+    *world.front.health.lock().unwrap() = (503, r#"{"status": "unhealthy"}"#);
+    let (code, text) = world.solo(&STATUS).await;
+    assert!(code == 1 && text.contains("is unhealthy") && text.contains("✓ Outbox"), "{text}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_is_said_and_the_rest_is_shown() {
+    let world = World::new(&["r1"]).await;
+    *world.front.ops.lock().unwrap() = Ops::Fails;
+    let (code, text) = world.solo(&STATUS).await;
+    assert!(code == 2 && text.contains("Record      not known") && text.contains("timed out after 30"), "{text}");
+    assert!(text.contains("healthy, in") && text.contains("r1 on"), "{text}");
+
+    *world.front.ops.lock().unwrap() = Ops::Silent;
+    let began = tokio::time::Instant::now();
+    let (code, text) = world.solo(&STATUS).await;
+    assert!(code == 2 && text.contains("no answer within 5 s") && began.elapsed().as_secs() < 10, "{text}");
+
+    std::fs::write(world.clone.path().join("samconfig.toml"), "").unwrap();
+    let (code, text) = world.solo(&STATUS).await;
+    assert!(code == 2 && text.contains("has no stack_name"), "{text}");
+}
+
+/// Asking costs money, so it is asked when it is asked for. Not being allowed to is one line.
+#[tokio::test]
+async fn the_cost_is_asked_for_only_when_it_is_wanted() {
+    let world = World::new(&["r1"]).await;
+    let total = json!({"TimePeriod": {"Start": "2026-11-01", "End": "2026-12-01"}, "Total": {"UnblendedCost": {"Amount": "12.3456", "Unit": "USD"}}});
+    let results = json!({"results": [{"ResultsByTime": [total], "DimensionValueAttributes": []}]});
+    let url = format!("{}/moto-api/static/ce/cost-and-usage-results", testkit::variable("AWS_ENDPOINT_URL"));
+    reqwest::Client::new().post(url).json(&results).send().await.unwrap().error_for_status().unwrap();
+    let with_cost = [&STATUS[..], &["--cost"]].concat();
+    let (code, text) = world.solo(&with_cost).await;
+    assert!(code == 0 && text.contains("Cost        12.35 USD since "), "{text}");
+    let called = world.front.called.lock().unwrap().clone();
+    assert_eq!(called.len(), 1);
+    assert_eq!(
+        (called[0].0.as_str(), called[0].1["Granularity"].as_str()),
+        ("AWSInsightsIndexService.GetCostAndUsage", Some("MONTHLY"))
+    );
+
+    world.front.forbidden.lock().unwrap().push("AWSInsightsIndexService.GetCostAndUsage".into());
+    let (code, text) = world.solo(&with_cost).await;
+    let lines: Vec<_> = text.lines().filter(|line| line.contains("Cost")).collect();
+    assert!(code == 0 && lines.len() == 1 && lines[0].contains("may not do that"), "{text}");
+}
+
+/// A pipe gets a line for each change, and what goes wrong meanwhile is one of them.
+#[tokio::test]
+async fn watching_goes_on_through_trouble() {
+    let world = World::new(&["r1"]).await;
+    let mut command = world.command(&["watch", "--stage", "staging", "--every", "1s"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut until = async |words: &str| {
+        tokio::time::timeout(std::time::Duration::from_secs(30), async {
+            loop {
+                let line = lines.next_line().await.unwrap().unwrap();
+                if line.contains(words) {
+                    return line;
+                }
+            }
+        })
+        .await
+        .unwrap()
+    };
+    let first = until("health healthy").await;
+    assert!(first.contains("dead 0") && !first.contains('\u{1b}'), "{first}");
+    *world.front.ops.lock().unwrap() = Ops::Fails;
+    until("the record cannot be read").await;
+    *world.front.ops.lock().unwrap() = Ops::Works;
+    until("dead 0").await;
+    world
+        .kept
+        .execute(
+            "INSERT INTO executions (id, source, idempotency_key, event_type, schema_version, status, attempt, fence, payload, fingerprint,
+                                     correlation_id, finished_at)
+             VALUES (uuidv7(), 'stripe', 'k', 'invoice.paid', 1, 'completed', 1, 1, '{}', sha256('x'), 'c', now())",
+        )
+        .await;
+    until("stripe invoice.paid").await;
+    child.kill().await.unwrap();
+}
+
+/// Runs a command at a terminal of its own, presses Ctrl-C when it shows something, and prints what the terminal got.
+const TERMINAL: &str = r#"
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+seen = b""
+while b"Solo OS on" not in seen:
+    seen += os.read(terminal, 65536)
+os.write(terminal, b"\x03")
+try:
+    while more := os.read(terminal, 65536):
+        seen += more
+except OSError:
+    pass
+sys.stdout.buffer.write(seen + b"\nexit %d" % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"#;
+
+/// Another screen is entered, and left as if nothing had been.
+#[tokio::test]
+async fn at_a_terminal_it_is_drawn_in_place_and_leaves_nothing_behind() {
+    let world = World::new(&["r1"]).await;
+    let solo = world.command(&[]).as_std().get_program().to_owned();
+    let mut command = tokio::process::Command::new(testkit::variable("SOLO_TEST_PYTHON"));
+    command.args(["-c", TERMINAL]).arg(solo).args(["watch", "--stage", "staging"]);
+    command.current_dir(world.clone.path()).env("AWS_ENDPOINT_URL", &world.front.url).kill_on_drop(true);
+    let (code, text) = crate::world::said(command).await;
+    let (drawn, ended) = text.rsplit_once("\nexit ").unwrap();
+    assert_eq!((code, ended), (0, "0"), "{text:?}");
+    assert!(drawn.starts_with("\u{1b}[?1049h\u{1b}[?25l\u{1b}[H"), "{drawn:?}");
+    assert!(drawn.trim_end().ends_with("\u{1b}[?25h\u{1b}[?1049l"), "{drawn:?}");
+}
