@@ -20,6 +20,8 @@ pub struct Config {
     pub outbound_url: String,
     /// `ALERTS_TOPIC_ARN`: the SNS topic of e-mail channels. Needed only when there is one.
     pub alerts_topic: Option<String>,
+    /// `STAGE_NAME`: what errors are told to the tracker as of; `development` unless it is set.
+    pub stage: String,
     /// `COURIER_ALLOW_LOOPBACK`: whether this machine itself may be called. For development only.
     pub reach: Reach,
     pub log_level: LogLevel,
@@ -38,6 +40,7 @@ impl Config {
         let log_level = env.parsed("LOG_LEVEL", "debug, info, warn or error", &mut faults).unwrap_or_default();
         let log_format = env.parsed("LOG_FORMAT", "json or text", &mut faults).unwrap_or_default();
         let alerts_topic = env.optional("ALERTS_TOPIC_ARN");
+        let stage = env.optional("STAGE_NAME").unwrap_or_else(|| "development".into());
         let file = SoloToml::read(env, BUILT_IN, &mut faults);
         if let Some(name) = file.as_ref().and_then(email_channel)
             && alerts_topic.is_none()
@@ -52,6 +55,7 @@ impl Config {
                 inbox_url,
                 outbound_url,
                 alerts_topic,
+                stage,
                 reach,
                 log_level,
                 log_format,

@@ -11,14 +11,14 @@ mod retention;
 pub use channels::{Alerting, ChannelConfig, DestinationLimits, OutboundLimits};
 pub use env::Env;
 pub use fault::{Fault, Faults};
-pub use file::{Limits, SoloToml};
+pub use file::{ErrorsToml, Limits, SoloToml};
 pub use provider::{Mode, OnFailure, ProviderConfig};
 pub use retention::Retention;
 
 use std::time::Duration;
 
 use crate::{
-    db::DatabaseUrl,
+    db::{DatabaseUrl, Release},
     retry::RetryPolicy,
     telemetry::{LogFormat, LogLevel},
 };
@@ -46,6 +46,8 @@ pub struct DatabaseConfig {
     pub url: DatabaseUrl,
     /// `DATABASE_SECRET_ID`: name or ARN of a secret `{"username", "password"}` that goes before the URL's own login.
     pub secret_id: Option<String>,
+    /// `RELEASE`: what is deployed. Errors are recorded with it.
+    pub release: Option<Release>,
 }
 
 /// Where messages and large things go.
@@ -118,7 +120,10 @@ impl DatabaseConfig {
                 faults.push(Fault::new(url_name, &problem).hint("give the login in one of them"));
                 None
             }
-            Ok(url) => Some(Self { url, secret_id }),
+            Ok(url) => {
+                let release = env.parsed("RELEASE", "1 to 64 letters, digits, dots, dashes or underscores", faults);
+                Some(Self { url, secret_id, release })
+            }
         }
     }
 }
@@ -177,6 +182,7 @@ mod tests {
             ("ASSETS_BUCKET", "-"),
             ("LOG_LEVEL", "verbose"),
             ("LOG_FORMAT", "xml"),
+            ("RELEASE", "1 -c statement_timeout=0"),
             ("MAX_RETRY_ATTEMPTS", "0"),
             ("MAX_RETRY_ATTEMPTS", "6"),
             ("MAX_RETRY_ATTEMPTS", "three"),

@@ -22,7 +22,8 @@ use uuid::Uuid;
 
 use crate::{
     db::{DbError, Params, Session},
-    events::Envelope,
+    errors::{self, Kind},
+    events::{Envelope, InvalidPayload},
     retry::RetryPolicy,
 };
 
@@ -133,18 +134,19 @@ pub async fn claim(session: &mut Session<'_>, event: &Envelope, handler: &str, t
 pub enum Settled<'a> {
     /// There is no handler for its type.
     Unhandled,
-    /// Authentic, but not what its type promises.
-    Dead { error: &'a str },
+    /// Authentic, but not what its type promises. `fields` names what does not fit, and quotes none of it.
+    Dead { error: &'a str, fields: &'a str },
 }
 
 /// Stores `event` without an attempt, durably.
 pub async fn settle(session: &mut Session<'_>, event: &Envelope, as_: Settled<'_>) -> Result<Claim, DbError> {
     let id = crate::clock::new_id();
     let version = i16::try_from(event.version).unwrap_or(i16::MAX);
-    let (status, error) = match as_ {
-        Settled::Unhandled => ("completed", None),
-        Settled::Dead { error } => ("dead", Some(shorten(error))),
+    let (status, error, told) = match as_ {
+        Settled::Unhandled => ("completed", None, None),
+        Settled::Dead { error, fields } => ("dead", Some(shorten(error)), Some(misfit(fields))),
     };
+    let (title, told) = (told.as_deref().map(errors::title), told.as_deref().map(shorten));
     for _ in 0..CLAIM_TRIES {
         let row = session
             .query_opt(
@@ -161,6 +163,8 @@ pub async fn settle(session: &mut Session<'_>, event: &Envelope, as_: Settled<'_
                     &event.occurred_at,
                     &status,
                     &error,
+                    &title,
+                    &told,
                 ],
             )
             .await?;
@@ -189,12 +193,32 @@ pub enum Failed {
 /// Why an attempt failed, in what words, and whether another one makes sense.
 #[derive(Clone, Debug)]
 pub struct Failure {
+    pub kind: Kind,
     pub error: String,
+    /// In place of the error for the table of errors and the tracker, when the error quotes data.
+    pub told: Option<String>,
     pub permanent: bool,
     pub retry_after: Option<Duration>,
 }
 
-/// Records a failed attempt, durably. `None` when the execution is no longer this runner's.
+impl Failure {
+    /// For good: no attempt will make anything else of it.
+    pub(crate) fn unfit(error: String, told: Option<String>) -> Self {
+        Self { kind: Kind::InvalidData, error, told, permanent: true, retry_after: None }
+    }
+
+    /// Of data that does not fit.
+    pub(crate) fn of_data(invalid: &InvalidPayload) -> Self {
+        Self::unfit(invalid.to_string(), Some(misfit(&invalid.fields())))
+    }
+}
+
+/// What an error about data is on record as: where, and not what.
+fn misfit(fields: &str) -> String {
+    format!("the data does not fit its type: {}", if fields.trim().is_empty() { "as a whole" } else { fields })
+}
+
+/// Records a failed attempt, durably, and counts it among the errors. `None` when the execution is no longer this runner's.
 pub async fn fail(
     session: &mut Session<'_>,
     owned: &Owned,
@@ -204,9 +228,12 @@ pub async fn fail(
 ) -> Result<Option<Failed>, DbError> {
     let wait = millis(policy.delay(owned.attempt, failure.retry_after, fraction));
     let max_attempts = i16::try_from(policy.max_attempts).unwrap_or(i16::MAX);
-    let row = session
-        .query_opt(FAIL, &[&owned.id, &owned.fence, &failure.permanent, &max_attempts, &wait, &shorten(&failure.error)])
-        .await?;
+    let error = shorten(&failure.error);
+    let told = failure.told.as_deref().map_or_else(|| error.clone(), shorten);
+    let (kind, title) = (failure.kind.as_str(), errors::title(&told));
+    let values: &Params<'_> =
+        &[&owned.id, &owned.fence, &failure.permanent, &max_attempts, &wait, &error, &kind, &title, &told];
+    let row = session.query_opt(FAIL, values).await?;
     row.map(|row| {
         Ok(match row.try_get::<_, Option<Timestamp>>("next_attempt_at")? {
             Some(at) => Failed::RetryAt(at),

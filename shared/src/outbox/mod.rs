@@ -9,7 +9,7 @@ mod effect;
 mod message;
 mod relay;
 
-pub use effect::{Body, Effect, HttpRequest, Item, Notification, Ping, Text, UnfitEffect};
+pub use effect::{Body, Effect, HttpRequest, Item, Notification, Ping, Sighting, Text, UnfitEffect};
 pub use message::{Outbound, Report, Result as ReportResult, VERSION, decode, encode};
 pub use relay::{RelayError, Relayed, record, relay};
 

@@ -47,12 +47,20 @@ crashed AS (
     SELECT x.id, x.fence, x.generation, x.attempt, x.started_at, now(), 'crashed', 'the lease ran out: the runner was killed or hung'
       FROM claimed JOIN existing x USING (id)
      WHERE x.status = 'processing' AND x.started_at IS NOT NULL AND x.fence = claimed.fence - 1
+    RETURNING execution_id, error
+),
+counted AS (
+    SELECT record_error('crash', COALESCE(x.handler, x.source || ' ' || x.event_type), 'its lease ran out: it was killed or hung',
+                        c.error, x.source, x.event_type, x.id, x.correlation_id) AS fingerprint
+      FROM crashed c JOIN existing x ON x.id = c.execution_id
 )
 SELECT true AS owned, id, fence, attempt, NULL AS status, NULL::timestamptz AS next_attempt_at, NULL AS last_error,
-       false AS expired, false AS unhandled, NULL::bytea AS fingerprint
+       false AS expired, false AS unhandled, NULL::bytea AS fingerprint,
+       -- Nobody reads it. A SELECT in a WITH is run when it is asked for.
+       (SELECT fingerprint FROM counted) AS counted
   FROM claimed
  UNION ALL
 SELECT false, id, fence, attempt, status, next_attempt_at, last_error,
-       status = 'processing' AND lease_until <= now(), handler IS NULL, fingerprint
+       status = 'processing' AND lease_until <= now(), handler IS NULL, fingerprint, NULL
   FROM existing
  WHERE NOT claimable AND NOT EXISTS (SELECT FROM claimed)
