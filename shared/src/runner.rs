@@ -179,9 +179,7 @@ impl Runner<'_> {
                     return Ok(Outcome { wake: effects, ..Outcome::new(owned.id, State::Completed) });
                 }
                 Err(DbError::NotOwned) => return self.lost(session, owned.id).await,
-                Err(error) => {
-                    (self.reopen(session).await?, HandlerError::from(error).crashed(Kind::Handler, rerun))
-                }
+                Err(error) => (self.reopen(session).await?, HandlerError::from(error).crashed(Kind::Handler, rerun)),
             },
             Ok(Ok(Err(error))) => match session.rollback().await {
                 Ok(()) => (session, error.into()),

@@ -41,7 +41,8 @@ impl World {
 
     /// `count regressions resolved pending` of the only error.
     async fn state(&self) -> String {
-        let sql = "SELECT concat_ws(' ', count, regressions, resolved_at IS NOT NULL, tell_since IS NOT NULL) FROM errors";
+        let sql =
+            "SELECT concat_ws(' ', count, regressions, resolved_at IS NOT NULL, tell_since IS NOT NULL) FROM errors";
         self.kept.text(sql).await
     }
 }
@@ -213,8 +214,7 @@ async fn a_row_that_is_held_is_not_waited_for() {
 #[tokio::test]
 async fn side_by_side_nothing_is_lost() {
     let world = World::new().await;
-    let apps: Vec<_> =
-        (0..6).map(|_| Database::new(world.kept.app_url(), Credentials::Url, &[]).unwrap()).collect();
+    let apps: Vec<_> = (0..6).map(|_| Database::new(world.kept.app_url(), Credentials::Url, &[]).unwrap()).collect();
     let count = async |app: &Database| {
         let mut session = app.session().await.unwrap();
         for _ in 0..30 {

@@ -47,7 +47,8 @@ impl Courier {
             }
             Effect::Error(sighting) => {
                 let dsn = self.vault.one(&sighting.secret).await?;
-                let report = tracker::Report { sighting, id: outbound.id, stage: &self.config.stage, now: clock::now() };
+                let report =
+                    tracker::Report { sighting, id: outbound.id, stage: &self.config.stage, now: clock::now() };
                 Ok(Parcel::Calls(vec![tracker::call(&report, &dsn)?]))
             }
             Effect::Notify(notification) => self.pack(notification, &outbound.id.to_string()).await,

@@ -133,7 +133,11 @@ fn tags(sighting: &Sighting) -> Value {
     ];
     let fit = |text: &str| cut_chars(&one_line(text), LONGEST_TAG);
     let there = all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), fit(value?))));
-    there.filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name, value.into())).collect::<serde_json::Map<_, _>>().into()
+    there
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| (name, value.into()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 /// Errors of one correlation id are of one trace. An id that is a UUID is the trace's own; of any other it follows.

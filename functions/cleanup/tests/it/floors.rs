@@ -80,9 +80,17 @@ async fn the_role_of_the_functions_cannot_make_an_event_or_an_effect_another_or_
 #[tokio::test]
 async fn nothing_is_deleted_but_through_the_functions() {
     let world = World::new().await;
-    for table in
-        ["executions", "attempts", "outbox", "alerts", "alert_deliveries", "alert_silences", "job_runs", "jobs", "errors"]
-    {
+    for table in [
+        "executions",
+        "attempts",
+        "outbox",
+        "alerts",
+        "alert_deliveries",
+        "alert_silences",
+        "job_runs",
+        "jobs",
+        "errors",
+    ] {
         for sql in [format!("DELETE FROM {table}"), format!("TRUNCATE {table} CASCADE")] {
             assert_eq!(refused(&world, "solo_app", &sql).await.as_deref(), Some("42501"), "{sql}");
         }

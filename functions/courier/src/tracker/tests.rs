@@ -78,7 +78,8 @@ fn golden() {
 fn whatever_an_error_says_the_envelope_has_three_lines() {
     let evil = "a\n{\"type\":\"attachment\"}\r\n\u{2028}\0".repeat(500);
     let (source, correlation_id) = (Some(evil.clone()), Some(evil.clone()));
-    let all = Sighting { message: evil.clone(), title: evil.clone(), culprit: evil, source, correlation_id, ..sighting() };
+    let all =
+        Sighting { message: evil.clone(), title: evil.clone(), culprit: evil, source, correlation_id, ..sighting() };
     let body = made(&all).body.unwrap();
     assert_eq!(body.split('\n').count(), 4, "{body}");
     let event = lines(&made(&all)).remove(2);
@@ -91,8 +92,15 @@ fn whatever_an_error_says_the_envelope_has_three_lines() {
 
 #[test]
 fn what_is_not_known_is_left_out() {
-    let nothing =
-        Sighting { error: "job".into(), source: None, event_type: None, execution_id: None, correlation_id: None, release: None, ..sighting() };
+    let nothing = Sighting {
+        error: "job".into(),
+        source: None,
+        event_type: None,
+        execution_id: None,
+        correlation_id: None,
+        release: None,
+        ..sighting()
+    };
     let event = lines(&made(&nothing)).remove(2);
     assert_eq!(event["tags"], json!({"job": "record_payment", "kind": "job"}));
     assert_eq!((event.get("release"), event["level"].as_str()), (None, Some("error")));
@@ -107,6 +115,9 @@ fn a_dsn_is_a_place_and_a_key() {
         ("https://k@example.com/1?x=y#z", "https://example.com/api/1/envelope/"),
     ] {
         assert_eq!(read(&dsn(value)).unwrap_or_else(|error| panic!("{error}")).envelope.as_str(), place);
+        // As the tracker's own code reads it.
+        let theirs: sentry_types::Dsn = value.trim().parse().unwrap();
+        assert_eq!(theirs.envelope_api_url().as_str(), place);
     }
     for wrong in [
         "",

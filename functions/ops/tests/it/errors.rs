@@ -85,7 +85,10 @@ async fn a_resolved_error_that_comes_again_is_open_again() {
     let world = World::new().await;
     let id = world.failed("1", false).await;
     let error = list(&world, ErrorFilter::default(), 20, None).await.errors.remove(0);
-    assert_eq!((error.kind.as_str(), error.culprit.as_str(), error.title.as_str()), ("handler", "record_payment", "no luck"));
+    assert_eq!(
+        (error.kind.as_str(), error.culprit.as_str(), error.title.as_str()),
+        ("handler", "record_payment", "no luck")
+    );
     assert_eq!(show(&world, &error.fingerprint).await.execution_id, Some(id));
     world.change(resolve(&[&error.fingerprint])).await;
     world.failed("2", false).await;

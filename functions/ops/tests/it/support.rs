@@ -71,7 +71,8 @@ impl World {
     pub async fn failed(&self, key: &str, permanent: bool) -> Uuid {
         let mut session = self.runner.session().await.unwrap();
         let owned = self.claim(&mut session, key).await;
-        let failure = Failure { kind: Kind::Handler, error: "no luck".into(), told: None, permanent, retry_after: None };
+        let failure =
+            Failure { kind: Kind::Handler, error: "no luck".into(), told: None, permanent, retry_after: None };
         executions::fail(&mut session, &owned, &failure, &RetryPolicy::default(), 0.5).await.unwrap().unwrap();
         owned.id
     }

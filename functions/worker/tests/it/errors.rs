@@ -49,7 +49,10 @@ async fn a_new_error_is_put_on_the_queue_for_the_tracker_once() {
         .filter(|effect| effect["kind"] == "error")
         .collect();
     let [effect] = effects.as_slice() else { panic!("{effects:?}") };
-    assert_eq!((&effect["secret"], &effect["error"], &effect["count"]), (&"SENTRY_DSN".into(), &"handler".into(), &3.into()));
+    assert_eq!(
+        (&effect["secret"], &effect["error"], &effect["count"]),
+        (&"SENTRY_DSN".into(), &"handler".into(), &3.into())
+    );
     assert_eq!((&effect["culprit"], &effect["message"]), (&"scripted".into(), &"this can never work".into()));
     let fingerprint = world.database.text("SELECT fingerprint FROM errors").await;
     assert_eq!(effect["fingerprint"], fingerprint);
