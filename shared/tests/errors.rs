@@ -1,13 +1,14 @@
 //! The table of errors: what makes two the same, what is news, and that nothing can fill it or hold anyone up.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use shared::{
     db::{Credentials, Database},
     errors::{flush, title},
 };
 use testkit::TestDatabase;
+use tokio::time::Instant;
 
 struct World {
     kept: TestDatabase,

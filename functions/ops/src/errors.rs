@@ -161,7 +161,7 @@ pub(crate) async fn resolve(session: &mut Session<'_>, fingerprints: &[String], 
         let rows = session.query(FIND, &[fingerprint]).await?;
         match rows.as_slice() {
             [] => {
-                changes.skipped.push(Skipped::new(fingerprint, "not_found", "there is no error with this fingerprint"))
+                changes.skipped.push(Skipped::new(fingerprint, "not_found", "there is no error with this fingerprint"));
             }
             [row] => chosen.push(row.try_get::<_, String>("fingerprint")?),
             _ => changes.skipped.push(Skipped::new(fingerprint, "ambiguous", ambiguous(fingerprint))),
