@@ -10,9 +10,12 @@
 //! Deliberately absent: deciding *whether* to run, which is [`crate::runner`]'s.
 
 mod due;
+mod failure;
 
 pub(crate) use due::start;
 pub use due::{Due, Swept, WARM as WARM_WORKER, due, release, sweep};
+pub use failure::Failure;
+use failure::misfit;
 
 use std::time::Duration;
 
@@ -22,8 +25,8 @@ use uuid::Uuid;
 
 use crate::{
     db::{DbError, Params, Session},
-    errors::{self, Kind},
-    events::{Envelope, InvalidPayload},
+    errors,
+    events::Envelope,
     retry::RetryPolicy,
 };
 
@@ -188,34 +191,6 @@ pub async fn finish(session: &mut Session<'_>, owned: &Owned) -> Result<(), DbEr
 pub enum Failed {
     RetryAt(Timestamp),
     Dead,
-}
-
-/// Why an attempt failed, in what words, and whether another one makes sense.
-#[derive(Clone, Debug)]
-pub struct Failure {
-    pub kind: Kind,
-    pub error: String,
-    /// In place of the error for the table of errors and the tracker, when the error quotes data.
-    pub told: Option<String>,
-    pub permanent: bool,
-    pub retry_after: Option<Duration>,
-}
-
-impl Failure {
-    /// For good: no attempt will make anything else of it.
-    pub(crate) fn unfit(error: String, told: Option<String>) -> Self {
-        Self { kind: Kind::InvalidData, error, told, permanent: true, retry_after: None }
-    }
-
-    /// Of data that does not fit.
-    pub(crate) fn of_data(invalid: &InvalidPayload) -> Self {
-        Self::unfit(invalid.to_string(), Some(misfit(&invalid.fields())))
-    }
-}
-
-/// What an error about data is on record as: where, and not what.
-fn misfit(fields: &str) -> String {
-    format!("the data does not fit its type: {}", if fields.trim().is_empty() { "as a whole" } else { fields })
 }
 
 /// Records a failed attempt, durably, and counts it among the errors. `None` when the execution is no longer this runner's.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use url::Url;
 use uuid::Uuid;
 
+use super::Sighting;
 use crate::alerts::Severity;
 
 /// The largest effect that is stored, in bytes of JSON: it must fit into a message of the queue.
@@ -93,33 +94,6 @@ pub struct Ping {
     /// One line.
     #[serde(default)]
     pub body: Option<String>,
-}
-
-/// An error, told to the error tracker (see [`crate::errors`]). No payload and no secret is in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sighting {
-    /// The name of the secret with the tracker's DSN.
-    pub secret: String,
-    pub fingerprint: String,
-    /// Its kind (`panic`), which the tag of [`Effect`] has taken the word for.
-    pub error: String,
-    /// A handler, a job.
-    pub culprit: String,
-    /// Without what differs from time to time.
-    pub title: String,
-    /// The words of the latest time.
-    pub message: String,
-    pub source: Option<String>,
-    pub event_type: Option<String>,
-    pub execution_id: Option<Uuid>,
-    pub correlation_id: Option<String>,
-    pub first_seen: Timestamp,
-    pub last_seen: Timestamp,
-    /// How often it was seen.
-    pub count: i64,
-    /// How often it came again after it was resolved.
-    pub regressions: i32,
-    pub release: Option<String>,
 }
 
 /// One alert in a notification.
@@ -291,35 +265,6 @@ mod tests {
             json!({
                 "kind": "ping", "secret": "PING_URL", "path": "backup/start",
                 "run": "00000000-0000-0000-0000-000000000000", "body": null,
-            })
-        );
-        let (first_seen, last_seen) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
-        let text = |text: &str| Some(text.to_owned());
-        let sighting = Sighting {
-            secret: "SENTRY_DSN".into(),
-            fingerprint: "f".repeat(32),
-            error: "panic".into(),
-            culprit: "record_payment".into(),
-            title: "no row <n>".into(),
-            message: "no row 7".into(),
-            source: text("stripe"),
-            event_type: text("invoice.paid"),
-            execution_id: Some(Uuid::nil()),
-            correlation_id: text("c"),
-            first_seen,
-            last_seen,
-            count: 10,
-            regressions: 0,
-            release: None,
-        };
-        assert_eq!(
-            serde_json::to_value(Effect::Error(Box::new(sighting))).unwrap(),
-            json!({
-                "kind": "error", "secret": "SENTRY_DSN", "fingerprint": "f".repeat(32), "error": "panic",
-                "culprit": "record_payment", "title": "no row <n>", "message": "no row 7", "source": "stripe",
-                "event_type": "invoice.paid", "execution_id": "00000000-0000-0000-0000-000000000000",
-                "correlation_id": "c", "first_seen": "1970-01-01T00:00:00Z", "last_seen": "1970-01-01T00:00:00Z",
-                "count": 10, "regressions": 0, "release": null,
             })
         );
     }
