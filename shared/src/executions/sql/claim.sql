@@ -41,26 +41,23 @@ claimed AS (
                 AND (e.started_at IS NULL OR ($13 AND e.attempt < $12))))
     RETURNING e.id, e.fence, e.attempt
 ),
--- The attempt whose lease ran out without a word goes on record, if it had begun.
+-- The attempt whose lease ran out without a word goes on record, if it had begun, and is counted among the errors. What that returns is
+-- nothing to keep; a WITH of its own would be work for every claim.
 crashed AS (
     INSERT INTO attempts (execution_id, fence, generation, attempt, started_at, finished_at, outcome, error)
-    SELECT x.id, x.fence, x.generation, x.attempt, x.started_at, now(), 'crashed', 'the lease ran out: the runner was killed or hung'
+    SELECT x.id, x.fence, x.generation, x.attempt, x.started_at, now(), 'crashed',
+           'the lease ran out: the runner was killed or hung'
+           || left(COALESCE(record_error('crash', COALESCE(x.handler, x.source || ' ' || x.event_type),
+                                         'its lease ran out: it was killed or hung', 'the lease ran out: the runner was killed or hung',
+                                         x.source, x.event_type, x.id, x.correlation_id), ''), 0)
       FROM claimed JOIN existing x USING (id)
      WHERE x.status = 'processing' AND x.started_at IS NOT NULL AND x.fence = claimed.fence - 1
-    RETURNING execution_id, error
-),
-counted AS (
-    SELECT record_error('crash', COALESCE(x.handler, x.source || ' ' || x.event_type), 'its lease ran out: it was killed or hung',
-                        c.error, x.source, x.event_type, x.id, x.correlation_id) AS fingerprint
-      FROM crashed c JOIN existing x ON x.id = c.execution_id
 )
 SELECT true AS owned, id, fence, attempt, NULL AS status, NULL::timestamptz AS next_attempt_at, NULL AS last_error,
-       false AS expired, false AS unhandled, NULL::bytea AS fingerprint,
-       -- Nobody reads it. A SELECT in a WITH is run when it is asked for.
-       (SELECT fingerprint FROM counted) AS counted
+       false AS expired, false AS unhandled, NULL::bytea AS fingerprint
   FROM claimed
  UNION ALL
 SELECT false, id, fence, attempt, status, next_attempt_at, last_error,
-       status = 'processing' AND lease_until <= now(), handler IS NULL, fingerprint, NULL
+       status = 'processing' AND lease_until <= now(), handler IS NULL, fingerprint
   FROM existing
  WHERE NOT claimable AND NOT EXISTS (SELECT FROM claimed)
