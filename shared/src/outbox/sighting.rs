@@ -10,7 +10,7 @@ pub struct Sighting {
     /// The name of the secret with the tracker's DSN.
     pub secret: String,
     pub fingerprint: String,
-    /// Its kind (`panic`), which the tag of [`Effect`] has taken the word for.
+    /// Its kind (`panic`), which the tag of [`Effect`](super::Effect) has taken the word for.
     pub error: String,
     /// A handler, a job.
     pub culprit: String,
