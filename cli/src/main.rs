@@ -12,6 +12,7 @@ mod deploy;
 mod destroy;
 mod dev;
 mod env;
+mod errors;
 mod executions;
 mod flags;
 mod guard;
@@ -83,6 +84,9 @@ enum Command {
     /// Alerts: list, silence, resolve, test.
     #[command(subcommand)]
     Alerts(alerts::Command),
+    /// Errors: what fails, how often, since when; and that one is mended.
+    #[command(subcommand)]
+    Errors(errors::Command),
     /// Deploy this commit: check, build, show the change, deploy, verify; take it back when it does not work.
     Deploy(deploy::Arguments),
     /// Bring every function back to the release before, within seconds.
@@ -146,6 +150,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Outbox(command) => outbox::run(command).await,
         Command::Backup(arguments) => backup::run(arguments).await,
         Command::Alerts(command) => alerts::run(command).await,
+        Command::Errors(command) => errors::run(command).await,
         Command::Deploy(arguments) => deploy::run(arguments).await,
         Command::Rollback(arguments) => rollback::run(arguments).await,
         Command::Flags(command) => flags::run(&command),

@@ -231,3 +231,31 @@ async fn logs_of_the_local_stack_are_read_and_followed() {
     assert_eq!((next["function"].as_str(), next["message"].as_str()), (Some("courier"), Some("sent")));
     child.kill().await.unwrap();
 }
+
+#[tokio::test]
+async fn errors_are_listed_shown_and_resolved() {
+    let world = World::new(0).await;
+    let (code, text) = world.solo(&["errors", "list"]).await;
+    assert_eq!((code, text.as_str()), (0, "No errors.\n"));
+    let insert = "SELECT record_error('panic', 'record_payment', E'no row <n> \\x1b[2J', E'no row 7 \\x1b[2J', 'stripe', 'invoice.paid',
+                                      NULL, 'c-1', 12),
+                         record_error('job', 'backup', 'no luck', 'no luck', NULL, NULL, NULL, 'c-2')";
+    world.kept.execute(insert).await;
+    let (code, text) = world.solo(&["errors", "list", "--kind", "panic"]).await;
+    assert!(code == 0 && text.contains("LAST SEEN") && !text.contains('\u{1b}'), "{text}");
+    assert!(text.contains("record_payment") && text.contains(" 12 ") && !text.contains("backup"), "{text}");
+    let short = text.lines().nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    assert_eq!(short.len(), 8);
+    let (code, text) = world.solo(&["errors", "show", &short]).await;
+    assert!(code == 0 && text.contains("no row 7") && text.contains("c-1") && !text.contains('\u{1b}'), "{text}");
+
+    let (code, text) = world.solo(&["errors", "resolve", &short, "--reason", "fixed"]).await;
+    assert!(code == 0 && text.starts_with("1 resolved:") && text.contains("after 12 times"), "{text}");
+    let (code, text) = world.solo(&["errors", "resolve", &short, "--reason", "fixed"]).await;
+    assert!(code == 1 && text.contains("it was resolved at"), "{text}");
+    assert_eq!(world.json(&["errors", "list"]).await["errors"].as_array().unwrap().len(), 1);
+    let shown = world.json(&["errors", "show", &short]).await;
+    assert_eq!((&shown["audit"][0]["reason"], &shown["kind"]), (&"fixed".into(), &"panic".into()));
+    let (code, text) = world.solo(&["errors", "show", "aaaaaa"]).await;
+    assert!(code == 1 && text.contains("there is no error aaaaaa"), "{text}");
+}

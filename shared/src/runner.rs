@@ -15,6 +15,7 @@ use crate::{
     alerts::{self, Severity},
     clock,
     db::{Database, DbError, Session},
+    errors::Kind,
     events::Envelope,
     executions::{self, Claim, Due, Existing, Failed, Failure, Owned, Settled, Status, Terms},
     handlers::{Context, HandlerError, Handlers, Ready, Resolution},
@@ -83,8 +84,9 @@ impl Runner<'_> {
             Resolution::Ready(ready) => ready,
             Resolution::Unhandled { .. } => return self.settle(event, Settled::Unhandled).await,
             Resolution::Invalid(invalid) => {
-                tracing::warn!(fields = %invalid.fields(), "the data does not fit its type");
-                return self.settle(event, Settled::Dead { error: &invalid.to_string() }).await;
+                let (error, fields) = (invalid.to_string(), invalid.fields());
+                tracing::warn!(fields, "the data does not fit its type");
+                return self.settle(event, Settled::Dead { error: &error, fields: &fields }).await;
             }
         };
         let mut session = self.database.session().await?;
@@ -121,14 +123,16 @@ impl Runner<'_> {
                 return self.attempt(session, event, owned, ready).await.map(Some);
             }
             (_, Ok(Resolution::Unhandled { known_type: true })) => return self.ask_nothing(session, due).await,
-            (_, Ok(Resolution::Invalid(invalid))) => invalid.to_string(),
-            (Ok(event), _) => format!("no handler takes {} from {}", event.event_type, event.source),
-            (Err(error), _) => error.to_string(),
+            (_, Ok(Resolution::Invalid(invalid))) => Failure::of_data(&invalid),
+            (Ok(event), _) => {
+                let error = format!("no handler takes {} from {}", event.event_type, event.source);
+                Failure::unfit(error, None)
+            }
+            (Err(error), _) => Failure::unfit(error.to_string(), None),
         };
         let Some(owned) = executions::start(&mut session, due, Some(""), true).await? else { return Ok(None) };
         session.rollback().await?;
-        let failure = Failure { error: unfit, permanent: true, retry_after: None };
-        self.failed(session, &owned, &failure).await.map(Some)
+        self.failed(session, &owned, &unfit).await.map(Some)
     }
 
     /// An event that asks for nothing is done. It has no handler then, whoever failed with it before: nobody handled it.
@@ -185,16 +189,16 @@ impl Runner<'_> {
                     return Ok(Outcome { wake: effects, ..Outcome::new(owned.id, State::Completed) });
                 }
                 Err(DbError::NotOwned) => return self.lost(session, owned.id).await,
-                Err(error) => (self.reopen(session).await?, HandlerError::from(error).crashed(rerun)),
+                Err(error) => (self.reopen(session).await?, HandlerError::from(error).crashed(Kind::Handler, rerun)),
             },
             Ok(Ok(Err(error))) => match session.rollback().await {
                 Ok(()) => (session, error.into()),
                 Err(_) => (self.reopen(session).await?, error.into()),
             },
-            Ok(Err(panic)) => (self.reopen(session).await?, panicked(panic.as_ref()).crashed(rerun)),
+            Ok(Err(panic)) => (self.reopen(session).await?, panicked(panic.as_ref()).crashed(Kind::Panic, rerun)),
             Err(_) => {
                 let limit = handler_deadline.saturating_duration_since(started);
-                (self.reopen(session).await?, timed_out(limit).crashed(rerun))
+                (self.reopen(session).await?, timed_out(limit).crashed(Kind::Timeout, rerun))
             }
         };
         self.failed(session, &owned, &failure).await
@@ -290,15 +294,16 @@ fn log_dead(id: Uuid, error: &str) {
 
 impl From<HandlerError> for Failure {
     fn from(error: HandlerError) -> Self {
-        Self { error: error.message, permanent: error.permanent, retry_after: error.retry_after }
+        let HandlerError { message: error, permanent, retry_after } = error;
+        Self { kind: Kind::Handler, error, told: None, permanent, retry_after }
     }
 }
 
 impl HandlerError {
     /// Of a handler that was stopped somewhere in its middle: whether it may start again is its own word.
-    fn crashed(mut self, rerun: bool) -> Failure {
+    fn crashed(mut self, kind: Kind, rerun: bool) -> Failure {
         self.permanent |= !rerun;
-        self.into()
+        Failure { kind, ..self.into() }
     }
 }
 

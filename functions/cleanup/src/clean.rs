@@ -39,6 +39,7 @@ pub struct Cleaned {
     pub alerts_deleted: u64,
     pub silences_deleted: u64,
     pub runs_deleted: u64,
+    pub errors_deleted: u64,
     pub batches: u64,
     /// It stopped because its time was up. The next run goes on.
     pub more: bool,
@@ -90,7 +91,7 @@ async fn take(database: &Database, step: &Step, pace: &Pace, after: Place) -> Re
 
 fn log(cleaned: &Cleaned) {
     let Cleaned { payloads_cleared, executions_deleted, effects_deleted, alerts_deleted, .. } = *cleaned;
-    let Cleaned { silences_deleted, runs_deleted, batches, more, .. } = *cleaned;
+    let Cleaned { silences_deleted, runs_deleted, errors_deleted, batches, more, .. } = *cleaned;
     tracing::info!(
         payloads_cleared,
         executions_deleted,
@@ -98,6 +99,7 @@ fn log(cleaned: &Cleaned) {
         alerts_deleted,
         silences_deleted,
         runs_deleted,
+        errors_deleted,
         batches,
         more,
         "cleanup finished"

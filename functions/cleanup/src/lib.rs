@@ -3,7 +3,7 @@
 //! It takes small batches, each a statement and a transaction of its own, oldest first, and pauses between them (`pace.rs`). It may
 //! be stopped at any moment: the next run finds what is left by its age, and nothing else remembers how far it was.
 //!
-//! What may go at all, and its floors, are in the database (migration 0016): the functions' role can delete in no other way.
+//! What may go at all, and its floors, are in the database (migrations 0016 and 0018): the functions' role can delete in no other way.
 //! Deliberately absent: the bucket's objects, which its own rules expire, and the tables of the founder's handlers.
 
 mod clean;

@@ -1,4 +1,4 @@
-//! What is cleaned, in which order, by which function of migration 0016.
+//! What is cleaned, in which order, by which function of migrations 0016 and 0018.
 
 use jiff::Timestamp;
 use shared::{
@@ -49,8 +49,8 @@ pub struct Batch {
 
 /// The small ones first. Executions go before payloads are cleared, or those of old ones would be cleared just before they go.
 /// Effects come last: some stay for as long as their execution has a payload.
-pub fn all(retention: &Retention) -> [Step; 6] {
-    let Retention { payload_days, key_days, effect_days, alert_days, run_days, tick_days } = *retention;
+pub fn all(retention: &Retention) -> [Step; 7] {
+    let Retention { payload_days, key_days, effect_days, alert_days, run_days, tick_days, error_days } = *retention;
     let one = |days: u16| Ages::One(i32::from(days));
     [
         Step {
@@ -64,6 +64,12 @@ pub fn all(retention: &Retention) -> [Step; 6] {
             sql: batch!("remove_alerts($1, $2, $3, $4)"),
             ages: one(alert_days),
             count: |cleaned| &mut cleaned.alerts_deleted,
+        },
+        Step {
+            what: "errors",
+            sql: "SELECT * FROM remove_errors($1, $2, $3, $4)",
+            ages: one(error_days),
+            count: |cleaned| &mut cleaned.errors_deleted,
         },
         Step {
             what: "job runs",

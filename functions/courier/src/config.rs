@@ -22,6 +22,8 @@ pub struct Config {
     pub outbound_url: String,
     /// `ALERTS_TOPIC_ARN`: the SNS topic of e-mail channels. Needed only when there is one.
     pub alerts_topic: Option<String>,
+    /// `STAGE_NAME`: what errors are told to the tracker as of; `development` unless it is set.
+    pub stage: String,
     /// `COURIER_ALLOW_LOOPBACK`: whether this machine itself may be called. For development only.
     pub reach: Reach,
     pub log_level: LogLevel,
@@ -46,6 +48,7 @@ impl Config {
         let metrics_namespace = env.optional("METRICS_NAMESPACE");
         let otlp = env.url("OTEL_EXPORTER_OTLP_ENDPOINT", &mut faults);
         let alerts_topic = env.optional("ALERTS_TOPIC_ARN");
+        let stage = env.optional("STAGE_NAME").unwrap_or_else(|| "development".into());
         let file = SoloToml::read(env, BUILT_IN, &mut faults);
         if let Some(name) = file.as_ref().and_then(email_channel)
             && alerts_topic.is_none()
@@ -60,6 +63,7 @@ impl Config {
                 inbox_url,
                 outbound_url,
                 alerts_topic,
+                stage,
                 reach,
                 log_level,
                 log_format,

@@ -13,6 +13,7 @@ use crate::{
     address::{NotAllowed, Reach},
     call::Call,
     resolver::{Filtered, Lookup},
+    tracker::RATE_LIMITS,
     verdict::{Answer, REPORTED, Trouble},
     words::{blot, cut},
 };
@@ -55,8 +56,9 @@ impl Http {
         let response = request.send().await.map_err(|error| trouble(error, call))?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let rate_limits = response.headers().get(RATE_LIMITS).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = blot(&String::from_utf8_lossy(&read(response).await), call.secret_values());
-        Ok(Answer { status, retry_after, body: cut(&body.replace('\0', "\u{fffd}"), REPORTED) })
+        Ok(Answer { status, retry_after, rate_limits, body: cut(&body.replace('\0', "\u{fffd}"), REPORTED) })
     }
 }
 

@@ -20,6 +20,7 @@ mod perform;
 mod resolver;
 mod retry;
 mod source;
+mod tracker;
 mod vault;
 mod verdict;
 mod words;

@@ -13,6 +13,7 @@ use crate::{
     Courier,
     call::{self, Call},
     channels::{Mail, Parcel, Told, pack},
+    tracker,
     verdict::{Answer, Trouble, Verdict, judge},
 };
 
@@ -20,7 +21,7 @@ use crate::{
 pub(crate) fn time_limit(effect: &Effect) -> Duration {
     match effect {
         Effect::Http(request) => request.time_limit(),
-        Effect::Notify(_) => call::TIME_LIMIT,
+        Effect::Notify(_) | Effect::Error(_) => call::TIME_LIMIT,
         Effect::Ping(_) => call::PING_LIMIT,
     }
 }
@@ -45,6 +46,12 @@ impl Courier {
                 let base = self.vault.one(&ping.secret).await?;
                 Ok(Parcel::Calls(vec![Call::ping(&base, ping)?]))
             }
+            Effect::Error(sighting) => {
+                let dsn = self.vault.one(&sighting.secret).await?;
+                let report =
+                    tracker::Report { sighting, id: outbound.id, stage: &self.config.stage, now: clock::now() };
+                Ok(Parcel::Calls(vec![tracker::call(&report, &dsn)?]))
+            }
             Effect::Notify(notification) => self.pack(notification, &outbound.id.to_string()).await,
         }
     }
@@ -67,7 +74,7 @@ impl Courier {
                 let error = format!("the time was over after {part} of several requests");
                 return Verdict::Retry { error, status: None, after: None };
             }
-            verdict = self.send(call, until).await;
+            verdict = self.send(call, outbound, until).await;
             if !matches!(verdict, Verdict::Delivered { .. }) {
                 break;
             }
@@ -75,9 +82,14 @@ impl Courier {
         verdict
     }
 
-    async fn send(&self, mut call: Call, until: Instant) -> Verdict {
+    async fn send(&self, mut call: Call, outbound: &Outbound, until: Instant) -> Verdict {
         call.time_limit = call.time_limit.min(until.saturating_duration_since(Instant::now()));
         let answer = self.http.send(&call).await;
+        if let (Effect::Error(_), Ok(answer)) = (&outbound.effect, &answer)
+            && let Some(pause) = tracker::pause(answer)
+        {
+            self.limiter.pause(&outbound.effect.destination(), pause);
+        }
         let is_locked_out = matches!(answer, Ok(Answer { status: 401 | 403, .. }));
         match judge(answer, clock::now()) {
             // The secret was rotated while an old one was cached here.

@@ -31,6 +31,8 @@ pub enum Verdict {
 pub struct Answer {
     pub status: u16,
     pub retry_after: Option<String>,
+    /// Of an error tracker's.
+    pub rate_limits: Option<String>,
     pub body: String,
 }
 
@@ -109,7 +111,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     fn verdict(status: u16, retry_after: Option<&str>) -> Verdict {
-        let answer = Answer { status, retry_after: retry_after.map(str::to_owned), body: String::new() };
+        let answer = Answer { status, retry_after: retry_after.map(str::to_owned), ..Answer::default() };
         judge(Ok(answer), NOW)
     }
 

@@ -11,6 +11,7 @@ mod change;
 mod conditions;
 mod dead;
 mod deployments;
+mod errors;
 mod executions;
 mod jobs;
 mod operation;
@@ -26,6 +27,7 @@ pub use audit::{AuditEntry, AuditFilter, AuditPage};
 pub use change::{By, Changed, Changes, MOST, NEEDS_NO_CONFIRMATION, Others, Skipped};
 pub use dead::{DeadFilter, DeadLetters};
 pub use deployments::{Deployment, DeploymentKind, DeploymentOutcome, DeploymentPage, NewDeployment};
+pub use errors::{ErrorDetail, ErrorFilter, ErrorPage, ErrorState, ErrorSummary};
 pub use executions::{Attempt, ExecutionDetail, ExecutionFilter, ExecutionSummary, Page, PageToken};
 pub use jobs::{JobList, JobRun, JobRunPage, JobState};
 pub use operation::{Answer, Cursor, Operation, Outcome, Request, VERSION};
@@ -96,6 +98,10 @@ async fn run(environment: &Environment, operation: Operation) -> Result<Outcome,
             jobs::runs(session, job.as_deref(), limit, after).await.map(Outcome::JobRuns)
         }
         Operation::ShowJobRun { id } => jobs::show(session, id).await,
+        Operation::ListErrors { filter, limit, after } => {
+            errors::list(session, &filter, limit, after).await.map(Outcome::Errors)
+        }
+        Operation::ShowError { fingerprint } => errors::show(session, &fingerprint).await,
         Operation::ListReviews { limit, after } => reviews::list(session, limit, after).await.map(Outcome::Reviews),
         Operation::ShowReview { id } => reviews::show(session, id).await,
         Operation::ShowStatus => status::show(session).await.map(|status| Outcome::Status(Box::new(status))),
@@ -145,6 +151,7 @@ async fn change(session: &mut Session<'_>, operation: Operation) -> Result<Outco
         Operation::SilenceAlerts { pattern, seconds, by } => alerts::silence(session, &pattern, seconds, &by).await,
         Operation::UnsilenceAlerts { pattern, by } => alerts::unsilence(session, &pattern, &by).await,
         Operation::TestAlert { critical, by } => alerts::test(session, critical, &by).await,
+        Operation::ResolveErrors { fingerprints, by } => errors::resolve(session, &fingerprints, &by).await,
         Operation::RecordDeployment { deployment, by } => deployments::record(session, &deployment, &by).await,
         Operation::RemoveSmokeTest { execution_id } => deployments::remove_smoke_test(session, execution_id).await,
         // Reads, which `run` has answered.
@@ -159,6 +166,8 @@ async fn change(session: &mut Session<'_>, operation: Operation) -> Result<Outco
         | Operation::ListJobs
         | Operation::ListJobRuns { .. }
         | Operation::ShowJobRun { .. }
+        | Operation::ListErrors { .. }
+        | Operation::ShowError { .. }
         | Operation::ListReviews { .. }
         | Operation::ShowReview { .. }
         | Operation::ShowStatus => Err(DbError::Unexpected("a read was taken for a change")),

@@ -10,6 +10,7 @@ use crate::{
     change::{By, Changes},
     dead::{DeadFilter, DeadLetters},
     deployments::{DeploymentPage, NewDeployment},
+    errors::{ErrorDetail, ErrorFilter, ErrorPage},
     executions::{ExecutionDetail, ExecutionFilter, Page, PageToken},
     jobs::{JobList, JobRun, JobRunPage},
     outbox::{EffectDetail, EffectFilter, EffectPage, RetryEffects},
@@ -160,6 +161,25 @@ pub enum Operation {
     ShowJobRun {
         id: Uuid,
     },
+    /// The latest seen first.
+    ListErrors {
+        #[serde(default)]
+        filter: ErrorFilter,
+        limit: u16,
+        #[serde(default)]
+        after: Option<Cursor>,
+    },
+    ShowError {
+        /// Or its beginning, 6 characters at least.
+        fingerprint: String,
+    },
+    /// They will not come again, a person says. One that does is open again, and is told of as a regression.
+    ResolveErrors {
+        /// Or their beginnings.
+        fingerprints: Vec<String>,
+        #[serde(flatten)]
+        by: By,
+    },
     /// Newest first.
     ListReviews {
         limit: u16,
@@ -205,6 +225,11 @@ pub enum Outcome {
     /// Not flattened: a run has an `outcome` of its own.
     JobRun {
         run: Box<JobRun>,
+    },
+    Errors(ErrorPage),
+    /// Not flattened: an answer has an `error` of its own.
+    Error {
+        found: Box<ErrorDetail>,
     },
     Reviews(ReviewPage),
     Review(Box<ReviewDetail>),

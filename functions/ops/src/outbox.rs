@@ -84,7 +84,7 @@ pub struct EffectPage {
 pub struct EffectSummary {
     pub id: Uuid,
     pub execution_id: Option<Uuid>,
-    /// http, notify, ping.
+    /// http, notify, ping, error.
     pub kind: String,
     pub destination: String,
     pub status: String,

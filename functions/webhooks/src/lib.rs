@@ -55,7 +55,8 @@ impl Environment {
         let check = move |name: &str, secret: &_| file.check_secret(name, secret);
         let login = Credentials::new(config.database.secret_id.clone(), &services.secrets);
         Ok(Self {
-            database: Database::new(config.database.url.clone(), login, executions::WARM)?,
+            database: Database::new(config.database.url.clone(), login, executions::WARM)?
+                .of_release(config.database.release.clone()),
             secrets: Secrets::new(services.secrets, config.app_secret_id.clone()).checked(check),
             inbox: services.inbox,
             pager: Pager::new(services.outbound, config.file.alerts.critical.clone()),

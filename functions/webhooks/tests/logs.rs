@@ -103,6 +103,9 @@ fn debug_output_shows_no_secret() {
     let shown = format!("{:?}", shared::secrets::AppSecrets::parse(&text).unwrap());
     assert!(!shown.contains(secret.stripe.expose_secret()), "{shown}");
     let url = shared::db::DatabaseUrl::parse("postgres://a:hunter22@localhost/b").unwrap();
-    let shown = format!("{url:?} {url} {:?}", shared::config::DatabaseConfig { url: url.clone(), secret_id: None });
+    let shown = format!(
+        "{url:?} {url} {:?}",
+        shared::config::DatabaseConfig { url: url.clone(), secret_id: None, release: None }
+    );
     assert!(!shown.contains("hunter22"), "{shown}");
 }

@@ -76,10 +76,11 @@ impl Worker {
     ) -> Result<Self, ConnectError> {
         let lanes = (0..settings.connections.max(1)).map(|_| {
             let login = Credentials::new(config.database.secret_id.clone(), &services.secrets);
-            Database::new(config.database.url.clone(), login, executions::WARM_WORKER)
+            let database = Database::new(config.database.url.clone(), login, executions::WARM_WORKER)?;
+            Ok(database.of_release(config.database.release.clone()))
         });
         Ok(Self {
-            lanes: lanes.collect::<Result<_, _>>()?,
+            lanes: lanes.collect::<Result<_, ConnectError>>()?,
             inbox: services.inbox,
             inbox_dead: services.inbox_dead,
             pager: Pager::new(Arc::clone(&services.outbound), config.file.alerts.critical.clone()),

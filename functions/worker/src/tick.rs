@@ -4,7 +4,7 @@ use serde::Serialize;
 use shared::{
     alerts, clock,
     db::{DbError, Session},
-    executions,
+    errors, executions,
     jobs::{self, Watched},
     metrics::{self, About, Metric},
     outbox, telemetry,
@@ -101,11 +101,12 @@ impl Worker {
         Ok(all)
     }
 
-    /// Alerts into messages, and messages and effects to courier's queue.
+    /// Alerts and what is new about errors into messages, and messages and effects to courier's queue.
     pub(crate) async fn send(&self, deadline: Instant, ticked: &mut Ticked) -> Result<(), DbError> {
         let mut session = self.lanes[0].session().await?;
         let flushed = alerts::flush(&mut session, &self.config.file.alerts, clock::now()).await?;
         ticked.alerts += flushed.critical + flushed.digested;
+        errors::flush(&mut session, self.config.file.errors.tracker.as_deref()).await?;
         ticked.relayed += self.relay(&mut session, deadline).await?;
         Ok(())
     }

@@ -7,7 +7,7 @@ import stage as stages
 
 from . import check
 
-# Nothing reads it: with it a function differs from release to release, and so a version of it can be published.
+# Not every function reads it: with it a function differs from release to release, and so a version of it can be published.
 UNREAD = {"RELEASE"}
 # One program, three functions: what the code takes when it is there, and which of them it is for.
 OF_JOBS = {

@@ -31,6 +31,8 @@ pub struct SoloToml {
     pub retention: Retention,
     #[serde(default)]
     pub jobs: JobsToml,
+    #[serde(default)]
+    pub errors: ErrorsToml,
 }
 
 /// `[jobs]`: who outside is told of runs.
@@ -41,19 +43,24 @@ pub struct JobsToml {
     pub ping: Option<String>,
 }
 
-impl JobsToml {
-    /// Without quoting what is no name: it may be the URL itself.
-    fn check(&self) -> Result<(), Fault> {
-        let is_name = |name: &str| {
-            name.starts_with(|first: char| first.is_ascii_uppercase())
-                && name.chars().all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_')
-        };
-        if self.ping.as_deref().is_none_or(is_name) {
-            return Ok(());
-        }
-        Err(Fault::new("solo.toml", "has jobs.ping, which is not the name of a secret")
-            .hint("put the URL into the app's secret as PING_URL, and write ping = \"PING_URL\""))
+/// `[errors]`: who outside is told of errors.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ErrorsToml {
+    /// A name in the app's secret, whose value is the DSN of an error tracker that speaks Sentry's protocol.
+    pub tracker: Option<String>,
+}
+
+/// Refuses what is not the name of a secret, without quoting it: it may be the secret itself.
+fn check_name(setting: &str, name: Option<&str>, hint: &str) -> Result<(), Fault> {
+    let is_name = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_uppercase())
+            && name.chars().all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_')
+    };
+    if name.is_none_or(is_name) {
+        return Ok(());
     }
+    Err(Fault::new("solo.toml", &format!("has {setting}, which is not the name of a secret")).hint(hint))
 }
 
 /// `[limits]`: what a request may be, and how many of them one client may send.
@@ -97,7 +104,10 @@ impl SoloToml {
         }
         channels::check(&file.alerts, &file.channels, &file.outbound)?;
         file.retention.check()?;
-        file.jobs.check()?;
+        let hint = "put the URL into the app's secret as PING_URL, and write ping = \"PING_URL\"";
+        check_name("jobs.ping", file.jobs.ping.as_deref(), hint)?;
+        let hint = "put the DSN into the app's secret as SENTRY_DSN, and write tracker = \"SENTRY_DSN\"";
+        check_name("errors.tracker", file.errors.tracker.as_deref(), hint)?;
         Ok(file)
     }
 
@@ -133,6 +143,8 @@ mod tests {
             ("providers = 3", "providers"),
             ("[jobs]\nping = 'https://hc-ping.com/s3cret'", "not the name of a secret"),
             ("[jobs]\npings = 'PING_URL'", "pings"),
+            ("[errors]\ntracker = 'https://s3cret@o1.ingest.sentry.io/1'", "not the name of a secret"),
+            ("[errors]\ntrackers = 'SENTRY_DSN'", "trackers"),
         ] {
             let fault = SoloToml::parse(text).expect_err(text).to_string();
             assert!(fault.contains(named), "{named} in {fault}");

@@ -11,7 +11,7 @@ mod retention;
 pub use channels::{Alerting, ChannelConfig, DestinationLimits, OutboundLimits};
 pub use env::Env;
 pub use fault::{Fault, Faults};
-pub use file::{Limits, SoloToml};
+pub use file::{ErrorsToml, Limits, SoloToml};
 pub use provider::{Mode, OnFailure, ProviderConfig};
 pub use retention::Retention;
 
@@ -20,7 +20,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::{
-    db::DatabaseUrl,
+    db::{DatabaseUrl, Release},
     retry::RetryPolicy,
     telemetry::{LogFormat, LogLevel},
 };
@@ -52,6 +52,8 @@ pub struct DatabaseConfig {
     pub url: DatabaseUrl,
     /// `DATABASE_SECRET_ID`: name or ARN of a secret `{"username", "password"}` that goes before the URL's own login.
     pub secret_id: Option<String>,
+    /// `RELEASE`: what is deployed. Errors are recorded with it.
+    pub release: Option<Release>,
 }
 
 /// Where messages and large things go.
@@ -134,7 +136,10 @@ impl DatabaseConfig {
                 faults.push(Fault::new(url_name, &problem).hint("give the login in one of them"));
                 None
             }
-            Ok(url) => Some(Self { url, secret_id }),
+            Ok(url) => {
+                let release = env.parsed("RELEASE", "1 to 64 letters, digits, dots, dashes or underscores", faults);
+                Some(Self { url, secret_id, release })
+            }
         }
     }
 }
@@ -195,6 +200,7 @@ mod tests {
             ("LOG_FORMAT", "xml"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://collector:4317"),
+            ("RELEASE", "1 -c statement_timeout=0"),
             ("MAX_RETRY_ATTEMPTS", "0"),
             ("MAX_RETRY_ATTEMPTS", "6"),
             ("MAX_RETRY_ATTEMPTS", "three"),

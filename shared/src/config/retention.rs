@@ -1,6 +1,6 @@
 //! `[retention]` of `solo.toml`: how long what is done with is kept. In days.
 //!
-//! Migration 0016 has the same floors: the database refuses less, whoever asks.
+//! Migrations 0016 and 0018 have the same floors: the database refuses less, whoever asks.
 
 use serde::Deserialize;
 
@@ -27,11 +27,21 @@ pub struct Retention {
     pub run_days: u16,
     /// Runs of the tick, of which there is one a minute. At least 1.
     pub tick_days: u16,
+    /// Errors, from when they were last seen, resolved or not. At least 30.
+    pub error_days: u16,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { payload_days: 30, key_days: 90, effect_days: 30, alert_days: 90, run_days: 90, tick_days: 7 }
+        Self {
+            payload_days: 30,
+            key_days: 90,
+            effect_days: 30,
+            alert_days: 90,
+            run_days: 90,
+            tick_days: 7,
+            error_days: 90,
+        }
     }
 }
 
@@ -44,6 +54,7 @@ impl Retention {
             ("alert_days", self.alert_days, 30),
             ("run_days", self.run_days, 30),
             ("tick_days", self.tick_days, 1),
+            ("error_days", self.error_days, 30),
         ] {
             if !(floor..=LONGEST).contains(&days) {
                 let problem = format!("has retention.{name} = {days}");
@@ -74,6 +85,7 @@ mod tests {
             ("alert_days = 29", "alert_days"),
             ("run_days = 29", "run_days"),
             ("tick_days = 0", "tick_days"),
+            ("error_days = 29", "error_days"),
             ("key_days = 3651", "key_days"),
             ("key_days = -1", "key_days"),
             ("key_days = 90.5", "key_days"),

@@ -12,7 +12,7 @@ use tokio::{
 use tokio_postgres::{CancelToken, Client, NoTls, config::SslMode, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{Connection, DatabaseUrl, TlsMode};
+use super::{Connection, DatabaseUrl, Release, TlsMode};
 use crate::{
     errors::chain,
     secrets::{DatabaseLogin, SecretSource, SecretsError},
@@ -102,6 +102,7 @@ pub(crate) struct Target {
     credentials: Credentials,
     tls: Option<MakeRustlsConnect>,
     limits: &'static str,
+    pub(super) release: Option<Release>,
 }
 
 impl Target {
@@ -112,7 +113,7 @@ impl Target {
                 Some(MakeRustlsConnect::new(tls_config(root_certificates.as_deref())?))
             }
         };
-        Ok(Self { url, credentials, tls, limits: SERVER_LIMITS })
+        Ok(Self { url, credentials, tls, limits: SERVER_LIMITS, release: None })
     }
 
     /// Opens a connection and prepares `warm` on it. A login that the server refuses is read from its secret once more:
@@ -151,13 +152,14 @@ impl Target {
 
     async fn config(&self) -> Result<tokio_postgres::Config, ConnectError> {
         let url = self.credentials.complete(&self.url).await?;
+        let release = self.release.as_ref().map(|release| format!(" -c solo.release={release}")).unwrap_or_default();
         let mut config = tokio_postgres::Config::new();
         config
             .host(&url.host)
             .port(url.port)
             .dbname(&url.database)
             .application_name("solo-os")
-            .options(self.limits)
+            .options(format!("{}{release}", self.limits))
             .connect_timeout(CONNECT_WITHIN)
             .tcp_user_timeout(TCP_USER_TIMEOUT)
             .ssl_mode(if self.tls.is_some() { SslMode::Require } else { SslMode::Disable });

@@ -6,12 +6,14 @@
 
 mod connect;
 mod error;
+mod release;
 mod session;
 mod stream;
 mod url;
 
 pub use connect::{ConnectError, Credentials, connect_for_maintenance, connect_with_hangup};
 pub use error::DbError;
+pub use release::Release;
 pub use session::{Params, Session};
 pub use stream::{Dialer, Stream};
 pub use url::{DatabaseUrl, TlsMode, UrlFault};
@@ -55,6 +57,13 @@ impl Database {
         warm: &'static [&'static str],
     ) -> Result<Self, ConnectError> {
         Ok(Self { target: Target::new(url, credentials)?, warm, slot: Mutex::new(None) })
+    }
+
+    /// Has its connections say which release they are of.
+    #[must_use]
+    pub fn of_release(mut self, release: Option<Release>) -> Self {
+        self.target.release = release;
+        self
     }
 
     /// Opens the connection if there is none, so that the first event does not wait for it. Call it during init.

@@ -10,9 +10,12 @@
 //! Deliberately absent: deciding *whether* to run, which is [`crate::runner`]'s.
 
 mod due;
+mod failure;
 
 pub(crate) use due::start;
 pub use due::{Due, Swept, WARM as WARM_WORKER, due, release, sweep};
+pub use failure::Failure;
+use failure::misfit;
 
 use std::time::Duration;
 
@@ -22,6 +25,7 @@ use uuid::Uuid;
 
 use crate::{
     db::{DbError, Params, Session},
+    errors,
     events::Envelope,
     retry::RetryPolicy,
 };
@@ -133,18 +137,19 @@ pub async fn claim(session: &mut Session<'_>, event: &Envelope, handler: &str, t
 pub enum Settled<'a> {
     /// There is no handler for its type.
     Unhandled,
-    /// Authentic, but not what its type promises.
-    Dead { error: &'a str },
+    /// Authentic, but not what its type promises. `fields` names what does not fit, and quotes none of it.
+    Dead { error: &'a str, fields: &'a str },
 }
 
 /// Stores `event` without an attempt, durably.
 pub async fn settle(session: &mut Session<'_>, event: &Envelope, as_: Settled<'_>) -> Result<Claim, DbError> {
     let id = crate::clock::new_id();
     let version = i16::try_from(event.version).unwrap_or(i16::MAX);
-    let (status, error) = match as_ {
-        Settled::Unhandled => ("completed", None),
-        Settled::Dead { error } => ("dead", Some(shorten(error))),
+    let (status, error, told) = match as_ {
+        Settled::Unhandled => ("completed", None, None),
+        Settled::Dead { error, fields } => ("dead", Some(shorten(error)), Some(misfit(fields))),
     };
+    let (title, told) = (told.as_deref().map(errors::title), told.as_deref().map(shorten));
     for _ in 0..CLAIM_TRIES {
         let row = session
             .query_opt(
@@ -161,6 +166,8 @@ pub async fn settle(session: &mut Session<'_>, event: &Envelope, as_: Settled<'_
                     &event.occurred_at,
                     &status,
                     &error,
+                    &title,
+                    &told,
                 ],
             )
             .await?;
@@ -186,15 +193,7 @@ pub enum Failed {
     Dead,
 }
 
-/// Why an attempt failed, in what words, and whether another one makes sense.
-#[derive(Clone, Debug)]
-pub struct Failure {
-    pub error: String,
-    pub permanent: bool,
-    pub retry_after: Option<Duration>,
-}
-
-/// Records a failed attempt, durably. `None` when the execution is no longer this runner's.
+/// Records a failed attempt, durably, and counts it among the errors. `None` when the execution is no longer this runner's.
 pub async fn fail(
     session: &mut Session<'_>,
     owned: &Owned,
@@ -204,9 +203,12 @@ pub async fn fail(
 ) -> Result<Option<Failed>, DbError> {
     let wait = millis(policy.delay(owned.attempt, failure.retry_after, fraction));
     let max_attempts = i16::try_from(policy.max_attempts).unwrap_or(i16::MAX);
-    let row = session
-        .query_opt(FAIL, &[&owned.id, &owned.fence, &failure.permanent, &max_attempts, &wait, &shorten(&failure.error)])
-        .await?;
+    let error = shorten(&failure.error);
+    let told = failure.told.as_deref().map_or_else(|| error.clone(), shorten);
+    let (kind, title) = (failure.kind.as_str(), errors::title(&told));
+    let values: &Params<'_> =
+        &[&owned.id, &owned.fence, &failure.permanent, &max_attempts, &wait, &error, &kind, &title, &told];
+    let row = session.query_opt(FAIL, values).await?;
     row.map(|row| {
         Ok(match row.try_get::<_, Option<Timestamp>>("next_attempt_at")? {
             Some(at) => Failed::RetryAt(at),

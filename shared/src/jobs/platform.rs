@@ -72,6 +72,7 @@ impl Platform {
         let secrets: Arc<dyn SecretSource> = Arc::new(SecretsManager::new(&aws));
         let login = Credentials::new(settings.database.secret_id.clone(), &secrets);
         let database = Database::new(settings.database.url.clone(), login, &[])?;
+        let database = database.of_release(settings.database.release.clone());
         let outbound = Arc::new(Sqs::new(&aws, settings.outbound_url.clone()));
         let pager = Pager::new(outbound, settings.file.alerts.critical.clone());
         Ok(Self { database, pager, secrets, settings, aws })

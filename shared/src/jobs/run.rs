@@ -17,7 +17,7 @@ use super::{
 use crate::{
     alerts, clock,
     db::{Database, DbError, Session},
-    telemetry,
+    errors, telemetry,
 };
 
 const START: &str = include_str!("sql/start.sql");
@@ -137,15 +137,16 @@ async fn start(records: Records<'_>, job: &Job, id: Uuid, actor: Option<&str>) -
     if started == 1 { Ok(()) } else { Err(JobError::NotAlone) }
 }
 
-/// The row's end, and the alerts that come or go with it, in one transaction.
+/// The row's end, with its error, and the alerts that come or go with it, in one transaction.
 async fn finish(records: Records<'_>, job: &Job, id: Uuid, worked: Result<&Value, &str>) -> Result<(), JobError> {
     let unrecorded = |error: DbError| JobError::Unrecorded(error.to_string());
     let ping = ping::Row::of(records.ping, job, id, worked.map_or_else(Moment::Failure, |_| Moment::Success));
     let ping = ping.map_err(unrecorded)?;
     let mut session = records.database.session().await.map_err(unrecorded)?;
     session.begin().await.map_err(unrecorded)?;
+    let title = worked.err().map(errors::title);
     let finished =
-        session.execute(FINISH, &[&id, &job.name, &worked.ok(), &worked.err(), &ping.id, &ping.effect]).await;
+        session.execute(FINISH, &[&id, &job.name, &worked.ok(), &worked.err(), &ping.id, &ping.effect, &title]).await;
     if finished.map_err(unrecorded)? == 0 {
         return Err(JobError::Unrecorded("it was given up as stuck".into()));
     }

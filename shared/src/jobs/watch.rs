@@ -17,9 +17,13 @@ use crate::{
 
 const WATCH: &str = include_str!("sql/watch.sql");
 const CLOSE: &str = "
-    UPDATE job_runs
-       SET outcome = 'stuck', finished_at = now(), error = 'it began, and never said how it ended'
-     WHERE id = $1 AND finished_at IS NULL";
+    WITH closed AS (
+        UPDATE job_runs
+           SET outcome = 'stuck', finished_at = now(), error = 'it began, and never said how it ended'
+         WHERE id = $1 AND finished_at IS NULL
+        RETURNING id, job, error
+    )
+    SELECT record_error('crash', job, error, error, NULL, NULL, NULL, id::text) FROM closed";
 const TICKED: &str = include_str!("sql/ticked.sql");
 
 /// What a look at the jobs found.

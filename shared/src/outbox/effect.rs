@@ -1,4 +1,4 @@
-//! What an effect can be: a request over HTTP, or a message to a person.
+//! What an effect can be: a request over HTTP, a message to a person, a ping, an error for the tracker.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,6 +8,7 @@ use serde_json::Value;
 use url::Url;
 use uuid::Uuid;
 
+use super::Sighting;
 use crate::alerts::Severity;
 
 /// The largest effect that is stored, in bytes of JSON: it must fit into a message of the queue.
@@ -22,6 +23,7 @@ pub enum Effect {
     Http(HttpRequest),
     Notify(Notification),
     Ping(Ping),
+    Error(Box<Sighting>),
 }
 
 /// An effect that could never be performed. Permanent: the handler's event goes to the dead letters.
@@ -154,13 +156,14 @@ impl HttpRequest {
 }
 
 impl Effect {
-    /// The host, the channel, or `ping`.
+    /// The host, the channel, `ping`, or `tracker`.
     pub fn destination(&self) -> String {
         match self {
             Self::Http(request) => request.url.host_str().unwrap_or_default().to_owned(),
             Self::Notify(notification) => notification.channel.clone(),
             // As in the statements that store them (shared/src/jobs/sql).
             Self::Ping(_) => "ping".into(),
+            Self::Error(_) => "tracker".into(),
         }
     }
 

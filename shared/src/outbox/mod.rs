@@ -8,10 +8,12 @@
 mod effect;
 mod message;
 mod relay;
+mod sighting;
 
 pub use effect::{Body, Effect, HttpRequest, Item, Notification, Ping, Text, UnfitEffect};
 pub use message::{Outbound, Report, Result as ReportResult, VERSION, decode, encode};
 pub use relay::{RelayError, Relayed, record, relay};
+pub use sighting::Sighting;
 
 use uuid::Uuid;
 

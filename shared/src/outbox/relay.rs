@@ -116,6 +116,8 @@ impl Lost {
                 return Ok(());
             }
             "http" => (Severity::Critical, format!("outbox_dead:{destination}")),
+            // Nothing waits again: the error itself is on record.
+            "error" => (Severity::Warning, format!("channel_dead:{destination}")),
             _ => {
                 session.execute(UNSENT, &[id]).await?;
                 (Severity::Warning, format!("channel_dead:{destination}"))

@@ -18,6 +18,7 @@ const FUNCTIONS: &[(&str, &[i32])] = &[
     ("remove_alerts", &[30]),
     ("remove_silences", &[30]),
     ("remove_job_runs", &[30, 1]),
+    ("remove_errors", &[30]),
 ];
 
 fn call(function: &str, ages: &[String], most: &str) -> String {
@@ -60,6 +61,10 @@ async fn the_role_of_the_functions_cannot_make_an_event_or_an_effect_another_or_
         let sql = format!("UPDATE outbox SET {column} = {column}");
         assert_eq!(refused(&world, "solo_app", &sql).await.as_deref(), Some("42501"), "{sql}");
     }
+    for column in ["id", "fingerprint", "kind", "culprit", "title", "first_seen", "first_release"] {
+        let sql = format!("UPDATE errors SET {column} = {column}");
+        assert_eq!(refused(&world, "solo_app", &sql).await.as_deref(), Some("42501"), "{sql}");
+    }
     // All that it may change makes no young row go.
     let id = world.execution("dead", "6 days").await;
     world
@@ -75,9 +80,17 @@ async fn the_role_of_the_functions_cannot_make_an_event_or_an_effect_another_or_
 #[tokio::test]
 async fn nothing_is_deleted_but_through_the_functions() {
     let world = World::new().await;
-    for table in
-        ["executions", "attempts", "outbox", "alerts", "alert_deliveries", "alert_silences", "job_runs", "jobs"]
-    {
+    for table in [
+        "executions",
+        "attempts",
+        "outbox",
+        "alerts",
+        "alert_deliveries",
+        "alert_silences",
+        "job_runs",
+        "jobs",
+        "errors",
+    ] {
         for sql in [format!("DELETE FROM {table}"), format!("TRUNCATE {table} CASCADE")] {
             assert_eq!(refused(&world, "solo_app", &sql).await.as_deref(), Some("42501"), "{sql}");
         }

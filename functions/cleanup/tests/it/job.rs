@@ -35,7 +35,7 @@ async fn a_run_is_on_record_with_its_counts() {
     world.completed(2, "40 days").await;
     let expected = json!({
         "payloads_cleared": 2, "executions_deleted": 3, "effects_deleted": 0, "alerts_deleted": 0, "silences_deleted": 0,
-        "runs_deleted": 0, "batches": 2, "more": false,
+        "runs_deleted": 0, "errors_deleted": 0, "batches": 2, "more": false,
     });
     assert_eq!(run(&function, 900).await, json!({"outcome": "succeeded", "result": expected}));
     let row = "SELECT job || ' ' || outcome || ' ' || (result ->> 'executions_deleted') FROM job_runs";

@@ -141,6 +141,21 @@ async fn silences_go_ninety_days_after_their_end() {
 }
 
 #[tokio::test]
+async fn errors_go_ninety_days_after_they_were_last_seen_resolved_or_not() {
+    let world = World::new().await;
+    let sql = "INSERT INTO errors (fingerprint, kind, culprit, title, message, first_seen, last_seen, resolved_at, resolved_by)
+               SELECT md5(title), 'handler', 'h', title, 'm', now() - first::interval, now() - last::interval, now() - resolved::interval,
+                      CASE WHEN resolved IS NOT NULL THEN 'ada' END
+                 FROM (VALUES ('89', '400 days', '89 days', NULL), ('91', '400 days', '91 days', NULL),
+                              ('91, resolved 89', '400 days', '91 days', '89 days'),
+                              ('91, resolved 91', '400 days', '91 days', '91 days'),
+                              ('made old', '1 day', '400 days', NULL)) AS v (title, first, last, resolved)";
+    world.kept.execute(sql).await;
+    assert_eq!(world.clean().await.errors_deleted, 2);
+    assert_eq!(left(&world, "errors", "title").await, "89, 91, resolved 89, made old");
+}
+
+#[tokio::test]
 async fn runs_of_jobs_go_but_each_jobs_latest_and_latest_success() {
     let world = World::new().await;
     let sql = "INSERT INTO job_runs (id, job, actor, started_at, stuck_at, finished_at, outcome, error)

@@ -3,6 +3,7 @@
 
 mod channels;
 mod deliveries;
+mod errors;
 mod limits;
 mod network;
 mod pings;

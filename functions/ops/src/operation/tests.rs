@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    Attempt, Count, DeploymentKind, DeploymentOutcome, JobState, OpenAlerts, OutboxState, Proof, ReplayFilter, Traffic,
-    Waiting,
+    Attempt, Count, DeploymentKind, DeploymentOutcome, ErrorState, ErrorSummary, JobState, OpenAlerts, OutboxState,
+    Proof, ReplayFilter, Traffic, Waiting,
 };
 
 /// The wire form, pinned: a CLI and a stage may be of different age.
@@ -203,4 +203,73 @@ fn the_wire_form_of_the_status() {
     assert_eq!(serde_json::to_string(&answer).unwrap(), text);
     let read: Answer = serde_json::from_str(&text).unwrap();
     assert_eq!(serde_json::to_string(&read).unwrap(), text);
+}
+
+#[test]
+fn the_wire_form_of_errors() {
+    let by = By { actor: "ada".into(), reason: "why".into() };
+    let filter = ErrorFilter { state: ErrorState::All, kind: Some("panic".into()), culprit: None };
+    for (operation, text) in [
+        (
+            Operation::ListErrors { filter, limit: 20, after: None },
+            r#"{"version":1,"operation":"list_errors","filter":{"state":"all","kind":"panic","culprit":null},"limit":20,"after":null}"#,
+        ),
+        (
+            Operation::ShowError { fingerprint: "0123ab".into() },
+            r#"{"version":1,"operation":"show_error","fingerprint":"0123ab"}"#,
+        ),
+        (
+            Operation::ResolveErrors { fingerprints: vec!["0123ab".into()], by },
+            r#"{"version":1,"operation":"resolve_errors","fingerprints":["0123ab"],"actor":"ada","reason":"why"}"#,
+        ),
+    ] {
+        assert_eq!(serde_json::to_string(&Request::from(operation)).unwrap(), text);
+        let read: Request = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+    }
+    let short = r#"{"version":1,"operation":"list_errors","limit":20}"#;
+    let read = serde_json::from_str::<Request>(short).unwrap().operation;
+    assert!(matches!(read, Operation::ListErrors { filter, .. } if filter.state == ErrorState::Open));
+    let summary = ErrorSummary {
+        id: Uuid::nil(),
+        fingerprint: "ab".into(),
+        kind: "job".into(),
+        culprit: "backup".into(),
+        title: "no luck".into(),
+        count: 7,
+        first_seen: Timestamp::UNIX_EPOCH,
+        last_seen: Timestamp::UNIX_EPOCH,
+        last_release: None,
+        regressions: 0,
+        resolved_at: None,
+    };
+    let head = r#""id":"00000000-0000-0000-0000-000000000000","fingerprint":"ab","kind":"job","culprit":"backup","title":"no luck","count":7,"first_seen":"1970-01-01T00:00:00Z","last_seen":"1970-01-01T00:00:00Z","last_release":null,"regressions":0,"resolved_at":null"#;
+    let detail = ErrorDetail {
+        summary: summary.clone(),
+        message: "no luck".into(),
+        source: None,
+        event_type: None,
+        execution_id: None,
+        correlation_id: Some("c".into()),
+        first_release: None,
+        resolved_by: None,
+        told_at: None,
+        audit: Vec::new(),
+    };
+    for (outcome, text) in [
+        (
+            Outcome::Errors(ErrorPage { errors: vec![summary], next: None }),
+            format!(r#"{{"version":1,"outcome":"errors","errors":[{{{head}}}],"next":null}}"#),
+        ),
+        (
+            Outcome::Error { found: Box::new(detail) },
+            format!(
+                r#"{{"version":1,"outcome":"error","found":{{{head},"message":"no luck","source":null,"event_type":null,"execution_id":null,"correlation_id":"c","first_release":null,"resolved_by":null,"told_at":null,"audit":[]}}}}"#
+            ),
+        ),
+    ] {
+        assert_eq!(serde_json::to_string(&Answer { version: 1, outcome }).unwrap(), text);
+        let read: Answer = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+    }
 }

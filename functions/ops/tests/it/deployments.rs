@@ -4,6 +4,7 @@ use jiff::{Timestamp, ToSpan as _};
 use ops::{Deployment, DeploymentKind, DeploymentOutcome, DeploymentPage, NewDeployment, Operation, Outcome};
 use shared::{
     clock,
+    errors::Kind,
     events::Envelope,
     executions::{self, Claim, Failure, SMOKE_TEST, Settled},
     retry::RetryPolicy,
@@ -155,7 +156,8 @@ async fn a_smoke_test_goes_with_its_attempts_and_nothing_else_does() {
     else {
         panic!("it is new")
     };
-    let failure = Failure { error: "no luck".into(), permanent: true, retry_after: None };
+    let failure =
+        Failure { kind: Kind::Handler, error: "no luck".into(), told: None, permanent: true, retry_after: None };
     executions::fail(&mut session, &owned, &failure, &RetryPolicy::default(), 0.5).await.unwrap().unwrap();
     drop(session);
     let attempts = || world.kept.count("SELECT count(*) FROM attempts");

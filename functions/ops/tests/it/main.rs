@@ -4,6 +4,7 @@
 mod alerts;
 mod dead;
 mod deployments;
+mod errors;
 mod executions;
 mod jobs;
 mod outbox;

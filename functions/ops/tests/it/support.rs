@@ -7,6 +7,7 @@ use serde_json::json;
 use shared::{
     aws::Services,
     db::{Credentials, Database, Session},
+    errors::Kind,
     events::Envelope,
     executions::{self, Claim, Failure, Owned, Settled, Terms},
     inbox::{self, Message},
@@ -70,7 +71,8 @@ impl World {
     pub async fn failed(&self, key: &str, permanent: bool) -> Uuid {
         let mut session = self.runner.session().await.unwrap();
         let owned = self.claim(&mut session, key).await;
-        let failure = Failure { error: "no luck".into(), permanent, retry_after: None };
+        let failure =
+            Failure { kind: Kind::Handler, error: "no luck".into(), told: None, permanent, retry_after: None };
         executions::fail(&mut session, &owned, &failure, &RetryPolicy::default(), 0.5).await.unwrap().unwrap();
         owned.id
     }

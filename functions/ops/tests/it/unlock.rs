@@ -36,7 +36,13 @@ async fn the_old_runner_changes_nothing_any_more_and_the_sweep_takes_over() {
     assert_eq!(world.state(owned.id).await, "processing 1 1");
 
     let mut session = world.runner.session().await.unwrap();
-    let failure = executions::Failure { error: "late".into(), permanent: true, retry_after: None };
+    let failure = executions::Failure {
+        kind: shared::errors::Kind::Handler,
+        error: "late".into(),
+        told: None,
+        permanent: true,
+        retry_after: None,
+    };
     let policy = RetryPolicy { max_attempts: 3, base_delay: Duration::from_secs(2) };
     assert!(executions::fail(&mut session, &owned, &failure, &policy, 0.5).await.unwrap().is_none());
     let swept = executions::sweep(&mut session, 10, &policy, &[]).await.unwrap();

@@ -14,6 +14,12 @@ const DEAD_LETTERS: &str =
     "SELECT count(*), min(finished_at) FROM executions WHERE status = 'dead' AND resolved_at IS NULL";
 const DEAD_EFFECTS: &str =
     "SELECT count(*), min(finished_at) FROM outbox WHERE status = 'dead' AND effect ->> 'kind' IS DISTINCT FROM 'ping'";
+/// How many are open and were seen within the month, and the most frequent of them.
+const ERRORS: &str = "
+    SELECT count(*) OVER () AS errors, culprit, title, count AS times
+      FROM errors
+     WHERE resolved_at IS NULL AND last_seen > $1
+     ORDER BY count DESC, id LIMIT 1";
 /// One that is a day old is not being looked after. The review before this one is about to end.
 const OPEN_ALERTS: &str = "
     SELECT count(*), min(raised_at) FROM alerts
@@ -54,6 +60,7 @@ pub(super) struct Facts {
     pub(super) watched_since: Option<Timestamp>,
     pub(super) dead_letters: Waiting,
     pub(super) dead_effects: Waiting,
+    pub(super) errors: Option<OpenErrors>,
     pub(super) open_alerts: Waiting,
     pub(super) silences: Waiting,
     pub(super) job_failures: Vec<JobFailures>,
@@ -79,6 +86,15 @@ pub(super) struct Waiting {
     pub(super) time: Option<Timestamp>,
 }
 
+/// How many kinds, and the most frequent one.
+#[derive(Clone, Debug)]
+pub(super) struct OpenErrors {
+    pub(super) count: i64,
+    pub(super) culprit: String,
+    pub(super) title: String,
+    pub(super) times: i64,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct JobFailures {
     pub(super) job: String,
@@ -93,6 +109,7 @@ pub(super) async fn read(client: &Client, since: Timestamp) -> Result<Facts, Err
         watched_since: client.query_one(WATCHED, &[]).await?.try_get(0)?,
         dead_letters: waiting(&client.query_one(DEAD_LETTERS, &[]).await?)?,
         dead_effects: waiting(&client.query_one(DEAD_EFFECTS, &[]).await?)?,
+        errors: client.query_opt(ERRORS, &[&since]).await?.as_ref().map(errors).transpose()?,
         open_alerts: waiting(&client.query_one(OPEN_ALERTS, &[]).await?)?,
         silences: waiting(&client.query_one(SILENCES, &[]).await?)?,
         job_failures: client.query(JOB_FAILURES, &[&since]).await?.iter().map(job).collect::<Result<_, _>>()?,
@@ -146,6 +163,15 @@ fn received(row: &Row) -> Result<Received, Error> {
 
 fn waiting(row: &Row) -> Result<Waiting, Error> {
     Ok(Waiting { count: row.try_get(0)?, time: row.try_get(1)? })
+}
+
+fn errors(row: &Row) -> Result<OpenErrors, Error> {
+    Ok(OpenErrors {
+        count: row.try_get("errors")?,
+        culprit: row.try_get("culprit")?,
+        title: row.try_get("title")?,
+        times: row.try_get("times")?,
+    })
 }
 
 fn job(row: &Row) -> Result<JobFailures, Error> {

@@ -13,7 +13,7 @@ use shared::{
 
 use super::{
     digest::{bytes, date},
-    facts::{Facts, Waiting},
+    facts::{Facts, OpenErrors, Waiting},
 };
 
 /// A secret that is older is to be rotated.
@@ -37,6 +37,7 @@ pub(super) fn of(facts: &Facts, file: &SoloToml, types: &[EventType], flags: &Fl
     found.extend(secret(facts, now));
     found.extend(dead_letters(facts, now));
     found.extend(dead_effects(facts, now));
+    found.extend(errors(facts));
     found.extend(jobs(facts));
     found.extend(open_alerts(facts, now));
     found.extend(silences(facts));
@@ -89,6 +90,13 @@ fn dead_letters(facts: &Facts, now: Timestamp) -> Option<Finding> {
 fn dead_effects(facts: &Facts, now: Timestamp) -> Option<Finding> {
     let words = ("effect could not be delivered", "effects could not be delivered");
     waiting("effects", &facts.dead_effects, words, "solo outbox list --status dead", now)
+}
+
+fn errors(facts: &Facts) -> Option<Finding> {
+    let OpenErrors { count, culprit, title, times: often } = facts.errors.as_ref()?;
+    let words = if *count == 1 { "error is open" } else { "errors are open" };
+    let what = format!("{count} {words}, the most frequent in {culprit}: {title} ({})", times(*often));
+    Some(Finding::new("errors", Warning, what, "solo errors list"))
 }
 
 fn open_alerts(facts: &Facts, now: Timestamp) -> Option<Finding> {

@@ -81,6 +81,7 @@ async fn each_finding_is_there_when_it_should_be_and_not_otherwise() {
         Case("providers", execution("github", "push", 1, ""), "info: github is switched off, and 1 of its events came", "DELETE FROM executions WHERE source = 'github'".into()),
         Case("deployments", deployment("deploy", "rolled_back"), "info: 1 of 1 deployments did not succeed", "DELETE FROM deployments".into()),
         Case("deployments", deployment("rollback", "succeeded"), "info: 1 rollback by hand, and 0 deployments", "DELETE FROM deployments".into()),
+        Case("errors", "SELECT record_error('panic', 'h', 'no row <n>', 'no row 7', NULL, NULL, NULL, NULL, 3), record_error('job', 'nap', 'x', 'x', NULL, NULL, NULL, NULL)".into(), "warning: 2 errors are open, the most frequent in h: no row <n> (3 times)", "UPDATE errors SET resolved_at = now(), resolved_by = 'ada'".into()),
     ];
     // Of those of one thing, one at a time.
     for round in [cases.iter().step_by(2).collect::<Vec<_>>(), cases.iter().skip(1).step_by(2).collect()] {

@@ -4,7 +4,7 @@ use testkit::Proxy;
 
 use crate::{
     senders,
-    support::{World, first_party, invoice_paid, request_of, send, stripe_signed},
+    support::{World, first_party, invoice_paid, request_of, script, send, stripe_signed},
 };
 
 #[tokio::test]
@@ -79,4 +79,20 @@ async fn a_completed_duplicate_leaves_the_row_untouched() {
     let before = world.database.text(version).await;
     send(&environment, world.stripe(&event)).await.expect(200, "already_processed");
     assert_eq!(world.database.text(version).await, before);
+}
+
+/// Counting an error is part of the statement that records the failure.
+#[tokio::test]
+async fn a_failure_costs_one_statement_beyond_the_handler_and_its_rollback() {
+    let world = World::new().await;
+    let proxy = Proxy::before(&world.database.app_url()).await;
+    let environment = world.environment_with(&proxy.url(&world.database.app_url()), |_| {}).await;
+    for todo in ["retry", "fail"] {
+        send(&environment, world.stripe(&script(todo))).await;
+        proxy.reset();
+        send(&environment, world.stripe(&script(todo))).await;
+        // Claim, BEGIN, the handler's INSERT, ROLLBACK, and the failure with its error.
+        assert_eq!((proxy.round_trips(), proxy.statements()), (5, 5), "{todo}: {:?}", proxy.seen());
+    }
+    assert_eq!(world.database.count("SELECT sum(count)::bigint FROM errors").await, 4);
 }

@@ -5,6 +5,7 @@ mod answers;
 mod conformance;
 mod counting;
 mod crashes;
+mod errors;
 mod exactly_once;
 mod failures;
 mod gateway;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod alerts;
+mod errors;
 mod inbox;
 mod jobs;
 mod metrics;

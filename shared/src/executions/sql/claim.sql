@@ -41,10 +41,15 @@ claimed AS (
                 AND (e.started_at IS NULL OR ($13 AND e.attempt < $12))))
     RETURNING e.id, e.fence, e.attempt
 ),
--- The attempt whose lease ran out without a word goes on record, if it had begun.
+-- The attempt whose lease ran out without a word goes on record, if it had begun, and is counted among the errors. What that returns is
+-- nothing to keep; a WITH of its own would be work for every claim.
 crashed AS (
     INSERT INTO attempts (execution_id, fence, generation, attempt, started_at, finished_at, outcome, error)
-    SELECT x.id, x.fence, x.generation, x.attempt, x.started_at, now(), 'crashed', 'the lease ran out: the runner was killed or hung'
+    SELECT x.id, x.fence, x.generation, x.attempt, x.started_at, now(), 'crashed',
+           'the lease ran out: the runner was killed or hung'
+           || left(COALESCE(record_error('crash', COALESCE(x.handler, x.source || ' ' || x.event_type),
+                                         'its lease ran out: it was killed or hung', 'the lease ran out: the runner was killed or hung',
+                                         x.source, x.event_type, x.id, x.correlation_id), ''), 0)
       FROM claimed JOIN existing x USING (id)
      WHERE x.status = 'processing' AND x.started_at IS NOT NULL AND x.fence = claimed.fence - 1
 )

@@ -1,6 +1,6 @@
 -- A failed attempt: due again later, or dead, with an alert. No row comes back when the execution is no longer this runner's.
 --
--- $1 id  $2 fence  $3 permanent  $4 most attempts  $5 wait, ms  $6 error
+-- $1 id  $2 fence  $3 permanent  $4 most attempts  $5 wait, ms  $6 error  $7 its kind, $8 its title, $9 its words for the table of errors
 WITH failed AS (
     UPDATE executions
        SET status = CASE WHEN $3 OR attempt >= $4 THEN 'dead' ELSE 'failed' END,
@@ -10,7 +10,7 @@ WITH failed AS (
            finished_at = CASE WHEN $3 OR attempt >= $4 THEN clock_timestamp() END,
            last_error = $6
      WHERE id = $1 AND fence = $2 AND status = 'processing'
-    RETURNING id, fence, generation, attempt, started_at, status, next_attempt_at, source, event_type
+    RETURNING id, fence, generation, attempt, started_at, status, next_attempt_at, source, event_type, handler, correlation_id
 ),
 logged AS (
     INSERT INTO attempts (execution_id, fence, generation, attempt, started_at, finished_at, outcome, error)
@@ -19,5 +19,6 @@ logged AS (
 SELECT status, next_attempt_at,
        CASE WHEN status = 'dead'
             THEN raise_alert('dead_letter:' || source || ':' || event_type, 'critical',
-                             event_type || ' from ' || source || ' went to the dead letters as ' || id || ': ' || $6) END
+                             event_type || ' from ' || source || ' went to the dead letters as ' || id || ': ' || $6) END,
+       record_error($7, COALESCE(handler, source || ' ' || event_type), $8, $9, source, event_type, id, correlation_id)
   FROM failed

@@ -26,18 +26,33 @@ swept AS (
                ELSE 'attempt ' || x.attempt || ' was killed or hung: its lease ran out' END
       FROM expired x
      WHERE e.id = x.id
-    RETURNING e.id, e.fence, e.generation, e.attempt, e.started_at, e.status, e.source, e.event_type, e.last_error
+    RETURNING e.id, e.fence, e.generation, e.attempt, e.started_at, e.status, e.source, e.event_type, e.last_error,
+              e.handler, e.correlation_id
 ),
 logged AS (
     INSERT INTO attempts (execution_id, fence, generation, attempt, started_at, finished_at, outcome, error)
     SELECT id, fence - 1, generation, attempt, started_at, now(), 'crashed', last_error
       FROM swept
      WHERE started_at IS NOT NULL
+),
+alerted AS MATERIALIZED (
+    SELECT id, status, last_error,
+           CASE WHEN status = 'dead'
+                THEN raise_alert('dead_letter:' || source || ':' || event_type, 'critical',
+                                 event_type || ' from ' || source || ' went to the dead letters as ' || id || ': ' || last_error)
+           END AS alert
+      -- In one order: two sweeps that raise the same alerts must not wait for each other.
+      FROM (SELECT * FROM swept ORDER BY source, event_type, id) swept
+),
+-- Once for each handler, in one order too, and after all alerts: everyone raises an alert first, and counts the error then.
+counted AS MATERIALIZED (
+    SELECT record_error('crash', culprit, 'its lease ran out: it was killed or hung', last_error, source, event_type, id, correlation_id,
+                        times) AS fingerprint
+      FROM (SELECT DISTINCT ON (culprit) culprit, last_error, source, event_type, id, correlation_id,
+                   count(*) OVER (PARTITION BY culprit) AS times
+              FROM (SELECT *, COALESCE(handler, source || ' ' || event_type) AS culprit FROM swept WHERE started_at IS NOT NULL) AS crashed
+             WHERE (SELECT count(*) FROM alerted) >= 0
+             ORDER BY culprit, id DESC) AS crashes
 )
-SELECT id, status, source, event_type, last_error,
-       CASE WHEN status = 'dead'
-            THEN raise_alert('dead_letter:' || source || ':' || event_type, 'critical',
-                             event_type || ' from ' || source || ' went to the dead letters as ' || id || ': ' || last_error)
-       END
-  -- In one order: two sweeps that raise the same alerts must not wait for each other.
-  FROM (SELECT * FROM swept ORDER BY source, event_type, id) swept
+SELECT id, status, last_error, (SELECT count(fingerprint) FROM counted)
+  FROM alerted

@@ -2,6 +2,7 @@
 -- yet, counts as delivered: after that of the end it would be wrong.
 --
 -- $1 id  $2 job  $3 what it did; null when it failed  $4 why it failed  $5 and $6 the ping, null when there is none
+-- $7 its title for the table of errors
 WITH finished AS (
     UPDATE job_runs
        SET finished_at = now(),
@@ -25,4 +26,6 @@ pinged AS (
     INSERT INTO outbox (id, idempotency_key, effect, destination, correlation_id)
     SELECT $5, $5::uuid::text, $6, 'ping', id::text FROM finished WHERE $6::jsonb IS NOT NULL
 )
-SELECT outcome FROM finished
+SELECT outcome,
+       CASE WHEN outcome = 'failed' THEN record_error('job', $2, $7, $4, NULL, NULL, NULL, id::text) END
+  FROM finished

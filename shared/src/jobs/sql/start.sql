@@ -6,13 +6,16 @@ WITH stuck AS (
     UPDATE job_runs
        SET outcome = 'stuck', finished_at = now(), error = 'it began, and never said how it ended'
      WHERE job = $2 AND finished_at IS NULL AND stuck_at < now()
-    RETURNING id
+    RETURNING id, job, error
+),
+counted AS (
+    SELECT record_error('crash', job, error, error, NULL, NULL, NULL, id::text) AS fingerprint FROM stuck
 ),
 started AS (
     INSERT INTO job_runs (id, job, actor, stuck_at)
     SELECT $1, $2, $3, now() + make_interval(secs => $4)
       -- Closes them first.
-      FROM (SELECT count(*) FROM stuck) AS closed
+      FROM (SELECT count(fingerprint) FROM counted) AS closed
     ON CONFLICT DO NOTHING
     RETURNING id
 ),

@@ -8,6 +8,8 @@ use testkit::{Proxy, TestDatabase};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use crate::errors::errors;
+
 use super::{NAP, age, call, fail, later, open, records, runs, succeed, watch};
 
 #[tokio::test]
@@ -104,6 +106,31 @@ async fn an_error_of_many_lines_is_kept_and_told_of_with_its_first() {
     assert_eq!(kept.count("SELECT length(error)::bigint FROM job_runs").await, 4_000);
     let message = kept.text("SELECT message FROM alerts").await;
     assert_eq!(message, "the job nap failed: pg_dump ended with 1 (docs/runbook.md, \"A job failed\")");
+}
+
+#[tokio::test]
+async fn a_run_that_fails_and_one_that_never_ends_are_errors_of_their_job() {
+    let kept = TestDatabase::new().await;
+    let database = records(kept.app_url());
+    fail(&database).await;
+    let work = async |_: &Progress<'_>| Err::<(), _>("pg_dump ended with 1\ndetail \0 of it");
+    jobs::run(&database, &NAP, Call::default(), later(), work).await.unwrap_err();
+    let work = async |_: &Progress<'_>| Err::<(), _>("pg_dump ended with 2");
+    jobs::run(&database, &NAP, Call::default(), later(), work).await.unwrap_err();
+    let stuck = "INSERT INTO job_runs (id, job, started_at, stuck_at)
+                 VALUES (gen_random_uuid(), 'nap', now() - interval '17 min', now() - interval '1 min')";
+    for _ in 0..2 {
+        kept.execute(stuck).await;
+        assert_eq!(watch(&database).await.0, 1);
+    }
+    kept.execute(stuck).await;
+    succeed(&database).await.unwrap();
+    assert_eq!(
+        errors(&kept).await,
+        "crash nap 3: it began, and never said how it ended; job nap 1: no luck; job nap 2: pg_dump ended with <n>"
+    );
+    let run = "SELECT count(*) FROM errors e JOIN job_runs r ON r.id::text = e.correlation_id WHERE r.job = e.culprit";
+    assert_eq!(kept.count(run).await, 3);
 }
 
 /// It was slow, not dead. What it says now contradicts the record, and whoever started it has to know.
