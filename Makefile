@@ -28,7 +28,7 @@ test: setup ## Run all tests
 	@$(SOLO) test-stack -- cargo test --workspace
 
 .PHONY: check
-check: fmt clippy rustdoc deny check-infra demo ## Run every check that CI runs, besides the tests
+check: fmt clippy rustdoc deny check-infra demo walk ## Run every check that CI runs, besides the tests
 
 .PHONY: setup
 setup: .venv/ready ## Install the tools into .venv and build everything

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from stage import ROOT
 
-DOCUMENTS = ("README.md", "docs/runbook.md", "docs/deploying.md", "docs/backups.md")
+DOCUMENTS = ("README.md", "docs/runbook.md", "docs/deploying.md", "docs/backups.md", "docs/flags.md", "docs/providers.md")
 # What a reader fills in: <stack>, <the first of the month>. It becomes one word.
 BLANK = re.compile(r"<([a-zA-Z0-9 .,:'-]+)>")
 

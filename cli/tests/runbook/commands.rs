@@ -9,8 +9,8 @@ use super::{
     stack::Stack,
 };
 
-const DOCUMENTS: [&str; 5] =
-    ["README.md", "docs/backups.md", "docs/deploying.md", "docs/providers.md", "docs/runbook.md"];
+const DOCUMENTS: [&str; 6] =
+    ["README.md", "docs/backups.md", "docs/deploying.md", "docs/flags.md", "docs/providers.md", "docs/runbook.md"];
 /// Commands for a stage in the cloud alone: `cli/tests/cloud` has a stage for them.
 const CLOUD: [&str; 5] = ["deploy", "rollback", "destroy", "secrets", "env verify --target"];
 /// An effect that could not be delivered, and an alert of it.
@@ -26,6 +26,8 @@ const STUCK: &str = "
                             fingerprint, correlation_id, lease_until)
     VALUES ('01a201cc-f6c4-7391-a8d5-bc7ac2bf83cf', 'stripe', 'of the runbook', 'invoice.paid', 1, 'record_payment', 'processing',
             1, 1, '{}', sha256('x'), 'c', now())";
+/// The documents show what is printed of it, so it has a name there.
+const ERROR_OF_THE_EXAMPLES: &str = "b6d97d23";
 const STUCK_ID: &str = "01a201cc-f6c4-7391-a8d5-bc7ac2bf83cf";
 
 pub fn run_all(stack: &Stack) {
@@ -35,7 +37,8 @@ pub fn run_all(stack: &Stack) {
         let Some(ready) = world.ready(&command) else { continue };
         let (code, text) = stack.sh(&ready);
         count += 1;
-        if code != 0 {
+        // A status says by its code that something needs a person, and by now something does.
+        if code != 0 && !(code == 1 && command.contains("solo status")) {
             failed.push(format!("{document}: {command}\n  as: {ready}\n  exit code {code}: {text}"));
         }
     }
@@ -63,6 +66,7 @@ fn documented(stack: &Stack) -> Vec<(&'static str, String)> {
 /// What stands for the blanks.
 struct World<'s> {
     stack: &'s Stack,
+    error: String,
     execution: String,
     run: String,
     backup: String,
@@ -82,6 +86,7 @@ impl<'s> World<'s> {
         }
         let world = Self {
             stack,
+            error: text(&json("errors list")["errors"][0]["fingerprint"]),
             execution: text(&json("executions list --limit 1")["executions"][0]["id"]),
             run: text(&json("jobs runs --limit 1")["runs"][0]["id"]),
             backup: text(&json("backup list")["backups"][0]["id"]),
@@ -116,7 +121,7 @@ impl<'s> World<'s> {
             _ => &self.execution,
         };
         let mut ready = command.replace("<id>", id).replace("<the id before>", id).replace("<run>", &self.run);
-        ready = ready.replace("<job>", "cleanup");
+        ready = ready.replace("<job>", "cleanup").replace(ERROR_OF_THE_EXAMPLES, &self.error);
         while let Some(start) = ready.find(" --stage ") {
             let after = start + " --stage ".len();
             let end = ready[after..].find(' ').map_or(ready.len(), |length| after + length);
