@@ -112,7 +112,7 @@ async fn a_fault_in_the_preflight_stops_before_anything_is_called() {
     deploy.world.front.stack.lock().unwrap().status = Some("UPDATE_ROLLBACK_FAILED".into());
     let (code, text) = deploy.run(&[]).await;
     assert!(code == 1 && text.contains("commit or stash"), "{text}");
-    assert!(text.contains("continue-update-rollback") && text.contains("2 of 10 checks failed"), "{text}");
+    assert!(text.contains("continue-update-rollback") && text.contains("2 of 11 checks failed"), "{text}");
     assert!(deploy.log("cargo.log").is_empty() && deploy.sam().is_empty());
     assert_eq!(deploy.world.deployments().await.len(), 0);
 }
@@ -262,7 +262,7 @@ async fn env_verify_lists_what_a_deployment_lacks() {
     };
     let sam = deploy.world.clone.path().join("sam");
     let (code, text) = said(verify(sam.to_str().unwrap())).await;
-    assert!(code == 0 && text.contains("All 10 checks passed") && text.contains("account 123456789012"), "{text}");
+    assert!(code == 0 && text.contains("All 11 checks passed") && text.contains("account 123456789012"), "{text}");
 
     deploy.world.secret.put(&serde_json::json!({})).await;
     deploy.world.front.stack.lock().unwrap().status = Some("ROLLBACK_COMPLETE".into());
@@ -270,5 +270,5 @@ async fn env_verify_lists_what_a_deployment_lacks() {
     write(deploy.world.clone.path(), "target/old-sam", "#!/bin/sh\necho SAM CLI, version 1.99.0\n", 0o755);
     let (code, text) = said(verify(old.to_str().unwrap())).await;
     assert!(code == 1 && text.contains("older than 1.170") && text.contains("there is none for stripe"), "{text}");
-    assert!(text.contains("solo destroy --stage staging") && text.contains("3 of 10 checks failed"), "{text}");
+    assert!(text.contains("solo destroy --stage staging") && text.contains("3 of 11 checks failed"), "{text}");
 }

@@ -52,6 +52,7 @@ impl Deploy {
         aws_sdk_s3::Client::from_conf(config).create_bucket().bucket(&bucket).send().await.unwrap();
         let root = world.clone.path();
         write(root, "template.yaml", TEMPLATE, 0o644);
+        write(root, "app/flags.json", r#"{"flags": {}}"#, 0o644);
         write(root, ".gitignore", "target\n.venv*\n*.log\n*.pid\nsam\n", 0o644);
         write(root, ".venv/bin/cargo-lambda", CARGO_LAMBDA, 0o755);
         write(root, ".venv/bin/python", PYTHON, 0o755);
