@@ -61,3 +61,12 @@ def cut(words):
             part.append(word)
     if part:
         yield part
+
+
+def entries(text):
+    """The entries of a page: the heading, what is seen, the commands, and whether it says what to expect of them."""
+    for part in re.split(r"\n(?=## )", text)[1:]:
+        name, _, body = part.partition("\n")
+        languages = re.findall(r"^```(\w*)$", body, re.MULTILINE)[::2]
+        expected = "Expected:" in body or "" in languages
+        yield name.removeprefix("## ").strip(), "Symptom:" in body, "sh" in languages, expected

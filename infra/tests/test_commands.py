@@ -9,7 +9,7 @@ import jmespath
 import pytest
 from botocore import xform_name
 from botocore.validate import validate_parameters
-from documented import commands, documented
+from documented import commands, documented, entries
 from stage import ROOT, yaml_parse
 
 SESSION = botocore.session.get_session()
@@ -166,6 +166,12 @@ def test_every_program_is_known():
     for command in COMMANDS:
         program = next(word for word in command.words if "=" not in word)
         assert program in ours or program == "sam", f"who runs {command}?"
+
+
+def test_every_entry_of_the_runbook_has_a_symptom_a_command_and_what_to_expect():
+    found = list(entries((ROOT / "docs/runbook.md").read_text()))
+    assert len(found) > 40
+    assert [name for name, *has in found if not all(has)] == []
 
 
 @pytest.mark.parametrize("line, fault", [
