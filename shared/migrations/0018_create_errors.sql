@@ -37,6 +37,7 @@ CREATE TABLE errors (
 
 -- How many kinds are new.
 CREATE INDEX errors_new ON errors (kind, first_seen);
+CREATE INDEX errors_of_culprit ON errors (kind, culprit, first_seen);
 
 CREATE FUNCTION error_fingerprint(kind text, culprit text, title text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -46,8 +47,8 @@ $$;
 -- Counts a failure, in the transaction and the statement of its record, which must not fail or wait for this: what goes wrong in here
 -- is a warning in the server's log. `title` is without what differs from time to time; `times` is for several at once.
 --
--- A stranger may be able to vary errors' texts. So a kind has 100 new rows in 24 hours and 1,000 in all; the rest is counted in one
--- row of its own. Failures at the same moment may make it some more.
+-- A stranger may be able to vary errors' texts. So a culprit has 20 new rows of a kind in 24 hours and 100 in all; the rest is
+-- counted in one row of its own, and other culprits' errors beside it. A kind has 100 and 1,000, and one row for the rest, too. Failures at the same moment may make it some more.
 --
 -- There is something to tell when it is new, when it comes again though it was resolved, and when its count has one digit more.
 CREATE FUNCTION record_error(kind text, culprit text, title text, message text, source text, event_type text,
@@ -64,6 +65,14 @@ BEGIN
     blamed := left(COALESCE(NULLIF($2, ''), 'unknown'), 200);
     headline := left(COALESCE(NULLIF($3, ''), 'no words'), 200);
     print := error_fingerprint($1, blamed, headline);
+    IF NOT EXISTS (SELECT FROM errors e WHERE e.fingerprint = print)
+       AND ((SELECT count(*) FROM (SELECT FROM errors e WHERE e.kind = $1 AND e.culprit = blamed
+                                      AND e.first_seen > now() - interval '1 day' LIMIT 20) AS new) >= 20
+            OR (SELECT count(*) FROM (SELECT FROM errors e WHERE e.kind = $1 AND e.culprit = blamed LIMIT 100) AS kept) >= 100)
+    THEN
+        headline := 'more errors than are kept apart';
+        print := error_fingerprint($1, blamed, headline);
+    END IF;
     IF NOT EXISTS (SELECT FROM errors e WHERE e.fingerprint = print)
        AND ((SELECT count(*) FROM (SELECT FROM errors e WHERE e.kind = $1 AND e.first_seen > now() - interval '1 day'
                                     LIMIT 100) AS new) >= 100

@@ -143,12 +143,14 @@ pub struct HandlerError {
     pub(crate) message: String,
     pub(crate) permanent: bool,
     pub(crate) retry_after: Option<Duration>,
+    /// In place of the message for the table of errors and the tracker, when it quotes data.
+    pub(crate) told: Option<String>,
 }
 
 impl HandlerError {
     /// It may work later: tried again with growing waits until the attempts are spent.
     pub fn retry(error: impl std::fmt::Display) -> Self {
-        Self { message: error.to_string(), permanent: false, retry_after: None }
+        Self { message: error.to_string(), permanent: false, retry_after: None, told: None }
     }
 
     /// As [`HandlerError::retry`], but not before `wait` is over (24 h at most).
@@ -163,8 +165,13 @@ impl HandlerError {
 }
 
 impl From<DbError> for HandlerError {
+    /// What PostgreSQL says of data that does not fit quotes it.
     fn from(error: DbError) -> Self {
-        Self::retry(error)
+        let told = error.is_unfit_data().then(|| match error.sqlstate() {
+            Some(code) => format!("the database refused the data (SQLSTATE {code})"),
+            None => "the database refused the data".to_owned(),
+        });
+        Self { told, ..Self::retry(error) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Invariants: what must always be true of the founder's tables, checked every day by `reconcile` (R10).
+//! Invariants: what must always be true of the founder's tables, checked every day by `reconcile`.
 //!
 //! An invariant is a query that finds what breaks it: no row, and it holds. It runs as the role that may only read, in a
 //! READ ONLY transaction, for 30 s at most. Deliberately absent: mending. What is wrong has a cause, and a person looks for it.

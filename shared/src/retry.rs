@@ -1,4 +1,4 @@
-//! When a failed attempt is tried again: exponential backoff with jitter, Retry-After respected (R4).
+//! When a failed attempt is tried again: exponential backoff with jitter, Retry-After respected.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The monthly reviews of operations (R12): what is worth an hour of the founder's time. `reconcile` composes them, `ops` shows
+//! The monthly reviews of operations: what is worth an hour of the founder's time. `reconcile` composes them, `ops` shows
 //! them.
 
 use jiff::Timestamp;

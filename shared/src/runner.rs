@@ -15,7 +15,7 @@ use crate::{
     alerts::{self, Severity},
     clock,
     db::{Database, DbError, Session},
-    errors::Kind,
+    errors::{self, Kind},
     events::Envelope,
     executions::{self, Claim, Due, Existing, Failed, Failure, Owned, Settled, Status, Terms},
     handlers::{Context, HandlerError, Handlers, Ready, Resolution},
@@ -294,8 +294,8 @@ fn log_dead(id: Uuid, error: &str) {
 
 impl From<HandlerError> for Failure {
     fn from(error: HandlerError) -> Self {
-        let HandlerError { message: error, permanent, retry_after } = error;
-        Self { kind: Kind::Handler, error, told: None, permanent, retry_after }
+        let HandlerError { message: error, permanent, retry_after, told } = error;
+        Self { kind: Kind::Handler, error, told, permanent, retry_after }
     }
 }
 
@@ -313,7 +313,9 @@ fn panicked(panic: &(dyn Any + Send)) -> HandlerError {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    HandlerError::retry(format!("the handler panicked: {words}"))
+    let error = HandlerError::retry(format!("the handler panicked: {words}"));
+    // Nobody wrote these words for others to read: an `unwrap` prints whatever it holds.
+    HandlerError { told: Some(errors::title(&error.message)), ..error }
 }
 
 fn timed_out(limit: Duration) -> HandlerError {

@@ -166,6 +166,24 @@ async fn many_distinct_errors_of_any_length_stay_few_short_rows() {
     assert_eq!(world.kept.count(several).await, 121 - 100 + 1);
 }
 
+/// A name in the words makes every failure of this handler another one.
+#[tokio::test]
+async fn one_noisy_handler_hides_no_other() {
+    let world = World::new().await;
+    for word in "abcdefghijklmnopqrstuvwxyzABCD".chars() {
+        world
+            .record("handler", "noisy", &format!("customer {} has no plan", word.to_string().repeat(3)))
+            .await
+            .unwrap();
+    }
+    let rows = "SELECT count(*) || ' ' || sum(count) FROM errors WHERE culprit = 'noisy'";
+    assert_eq!(world.kept.text(rows).await, "21 30");
+    let rest = "SELECT count FROM errors WHERE culprit = 'noisy' AND title = 'more errors than are kept apart'";
+    assert_eq!(world.kept.count(rest).await, 10);
+    world.record("handler", "quiet", "a bug").await.unwrap();
+    assert_eq!(world.kept.count("SELECT count FROM errors WHERE culprit = 'quiet' AND title = 'a bug'").await, 1);
+}
+
 #[tokio::test]
 async fn a_flood_of_new_errors_is_told_of_in_portions() {
     let world = World::new().await;

@@ -187,12 +187,14 @@ async fn of_execution(stage: &Stage, id: Uuid, arguments: &Arguments) -> anyhow:
         let summary = &detail.summary;
         let (kind, source) = (ui::shorten(&summary.event_type, 100), ui::shorten(&summary.source, 60));
         let day = summary.received_at.strftime("%Y-%m-%d");
-        anstream::println!("{} from {source}, {}, received on {day} (UTC)", kind.bold(), ui::plain(&summary.status));
-        println!("correlation id {}\n", ui::plain(&detail.correlation_id));
+        let mut out = anstream::stdout().lock();
+        writeln!(out, "{} from {source}, {}, received on {day} (UTC)", kind.bold(), ui::plain(&summary.status))?;
+        writeln!(out, "correlation id {}\n", ui::plain(&detail.correlation_id))?;
     }
     print(found, arguments.json, &["correlation_id", "execution_id"])?;
     if !arguments.json {
-        println!("\n{}", timeline::outlook(&detail, clock::now(), &arguments.stage.stage.option()));
+        let outlook = timeline::outlook(&detail, clock::now(), &arguments.stage.stage.option());
+        writeln!(anstream::stdout().lock(), "\n{outlook}")?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -213,7 +215,10 @@ fn print(found: Found, json: bool, known: &[&str]) -> anyhow::Result<usize> {
     }
     print_lines(&lines, json, known)?;
     if !unread.is_empty() {
-        ui::note(&format!("not all was read of {}: give a shorter time with --since and --until", unread.join(", ")));
+        ui::note(&format!(
+            "not all was read of {}, the latest lines are missing: give a shorter time with --since and --until",
+            unread.join(", ")
+        ));
     }
     Ok(lines.len())
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -111,13 +111,18 @@ impl Remote {
         let mut lines = Vec::new();
         let (cloud, now) = (self.cloud.clone(), wanted.clone());
         let read = async |(function, group): &(String, String)| read(&cloud, function, group, &now, deadline).await;
-        let mut reading = stream::iter(&self.groups).map(read).buffer_unordered(SIDE_BY_SIDE);
-        while let Some(answer) = reading.next().await {
-            let (found, _) = answer?;
+        let reading = stream::iter(&self.groups).map(read).buffer_unordered(SIDE_BY_SIDE);
+        // All or none: a line that is counted as told has to be told.
+        let answers: Vec<_> = reading.try_collect().await?;
+        let whole = answers.iter().all(|(_, whole)| *whole);
+        for (found, _) in answers {
             lines.extend(found.into_iter().filter_map(|(id, line)| self.told.is_new(id).then_some(line)));
         }
         lines.sort_by_key(|line| line.at);
-        wanted.since = wanted.since.max(looked.checked_sub(LATE).unwrap_or(looked));
+        // What was not reached this time is read the next time.
+        if whole {
+            wanted.since = wanted.since.max(looked.checked_sub(LATE).unwrap_or(looked));
+        }
         Ok(lines)
     }
 }

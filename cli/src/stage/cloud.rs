@@ -1,15 +1,17 @@
 //! A stage in the cloud: its stack, found through `samconfig.toml`, and AWS with the credentials of whoever asks.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use aws_config::{
     BehaviorVersion, Region, SdkConfig, meta::credentials::CredentialsProviderChain, retry::RetryConfig,
     timeout::TimeoutConfig,
 };
+use aws_credential_types::Credentials;
 use aws_sdk_lambda::{operation::invoke::InvokeOutput, primitives::Blob, types::InvocationType};
 use secrecy::SecretString;
 use shared::{config::Env, jobs::Job};
+use tokio::sync::Mutex;
 
 use super::{CloudName, answer, code, credentials::AwsCli, explain};
 use crate::{project::Project, samconfig::Settings};
@@ -24,6 +26,8 @@ pub struct Cloud {
     pub name: CloudName,
     pub settings: Settings,
     config: SdkConfig,
+    /// What requests are signed with that no SDK makes.
+    pub(super) held: Arc<Mutex<Option<Credentials>>>,
 }
 
 /// Who AWS thinks we are.
@@ -63,7 +67,7 @@ impl Cloud {
             loader = loader.credentials_provider(chain);
         }
         let config = loader.load().await;
-        Ok(Self { name, settings, config })
+        Ok(Self { name, settings, config, held: Arc::default() })
     }
 
     pub fn stack(&self) -> &str {

@@ -205,7 +205,9 @@ impl Door {
             DoorSecrets::Dev(values) => dev::value(values, name).map(SecretString::from),
             DoorSecrets::Cloud(secrets) => {
                 let found = secrets.one(name).cloned();
-                found.with_context(|| format!("the stage has no {name}: `solo secrets set {name}` adds it"))
+                found.with_context(|| {
+                    format!("the stage has no {name}: `solo secrets set {name} --stage <stage>` adds it")
+                })
             }
         }
     }

@@ -3,7 +3,7 @@
 //! One operation each of two services is wanted; an SDK crate has all of its service, and each would be felt in every build.
 //! Deliberately absent: everything that a request with one JSON object and one answer does not need.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, anyhow};
 use aws_credential_types::{Credentials, provider::ProvideCredentials as _};
@@ -11,6 +11,7 @@ use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4::SigningParams,
 };
+use jiff::SignedDuration;
 use serde_json::Value;
 use shared::{clock, errors::chain};
 use tokio::time::sleep;
@@ -125,8 +126,7 @@ impl Cloud {
         operation: &str,
         request: &Value,
     ) -> anyhow::Result<reqwest::Request> {
-        let provider = self.config().credentials_provider().context("there are no AWS credentials")?;
-        let credentials = provider.provide_credentials().await.map_err(|error| anyhow!(unsent(&chain(&error))))?;
+        let credentials = self.credentials().await?;
         let region = api.region.unwrap_or(&self.settings.region);
         let url = self.config().endpoint_url().map_or_else(|| endpoint(api.service, region), str::to_owned);
         let url = format!("{}/", url.trim_end_matches('/'));
@@ -141,6 +141,21 @@ impl Cloud {
             request = request.header(name, value);
         }
         Ok(request.build()?)
+    }
+}
+
+impl Cloud {
+    /// Asked for once, and again shortly before they end: they may come from a program that takes its time.
+    async fn credentials(&self) -> anyhow::Result<Credentials> {
+        let mut held = self.held.lock().await;
+        let until: SystemTime = clock::now().checked_add(SignedDuration::from_mins(2))?.into();
+        if let Some(credentials) = held.as_ref().filter(|held| held.expiry().is_none_or(|expiry| expiry > until)) {
+            return Ok(credentials.clone());
+        }
+        let provider = self.config().credentials_provider().context("there are no AWS credentials")?;
+        let credentials = provider.provide_credentials().await.map_err(|error| anyhow!(unsent(&chain(&error))))?;
+        *held = Some(credentials.clone());
+        Ok(credentials)
     }
 }
 

@@ -96,9 +96,17 @@ pub async fn gather(stage: &Stage, asked: Asked) -> Report {
             None => None,
         }
     };
-    let (status, health) = (Box::pin(within(status(stage))), Box::pin(within(health::ask(stage))));
+    let (status, health) = (Box::pin(within(status(stage))), Box::pin(health(stage)));
     let (status, health, releases, cost) = tokio::join!(status, health, releases, cost);
     Report { stage: asked.name.as_str(), name: asked.name, at: clock::now(), status, health, releases, cost }
+}
+
+/// The address first: not to know it says nothing of the API.
+async fn health(stage: &Stage) -> Part<Health> {
+    match within(stage.api_url()).await {
+        Part::There(url) => within(health::ask(&url)).await,
+        Part::Missing { problem } => Part::Missing { problem: format!("{}: {problem}", health::NOBODY_ASKED) },
+    }
 }
 
 async fn within<T>(asking: impl Future<Output = anyhow::Result<T>>) -> Part<T> {

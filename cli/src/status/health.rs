@@ -7,8 +7,6 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::stage::Stage;
-
 /// An answer of ours is far smaller.
 const LARGEST: usize = 64 * 1024;
 
@@ -21,8 +19,12 @@ pub struct Health {
     pub url: String,
 }
 
-pub async fn ask(stage: &Stage) -> anyhow::Result<Health> {
-    let url = format!("{}/health", stage.api_url().await?);
+/// How the problem begins when nobody was asked.
+pub const NOBODY_ASKED: &str = "its address is not known";
+
+/// `url` is the API's.
+pub async fn ask(url: &str) -> anyhow::Result<Health> {
+    let url = format!("{url}/health");
     let client = reqwest::Client::builder().connect_timeout(Duration::from_secs(3)).build()?;
     let asked = Instant::now();
     let sent = client.get(&url).send().await;

@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use ops::{Count, JobState, Status};
 use serde::Serialize;
 
-use super::gather::{Part, Report};
+use super::{
+    gather::{Part, Report},
+    health::NOBODY_ASKED,
+};
 use crate::when::distance;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -79,6 +82,7 @@ fn of_health(report: &Report, all: &mut Matters) {
     match &report.health {
         Part::There(health) if health.status == "healthy" => {}
         Part::There(health) => all.urgent(format!("{} is {}", health.url, health.status), look),
+        Part::Missing { problem } if problem.starts_with(NOBODY_ASKED) => {}
         Part::Missing { .. } if report.status.there().is_some() => all.urgent("the API does not answer", look),
         Part::Missing { .. } => {}
     }

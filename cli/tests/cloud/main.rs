@@ -5,6 +5,7 @@
 mod cloudformation;
 mod deploy;
 mod destroy;
+mod documented;
 mod front;
 mod jobs;
 mod logs;

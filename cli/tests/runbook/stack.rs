@@ -6,25 +6,25 @@ use std::{
     io::Write as _,
     os::unix::{fs::symlink, process::CommandExt as _},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     thread::sleep,
     time::Duration,
 };
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
 use tokio::time::Instant;
 
 /// It compiles the workspace; what the workspace depends on is there already.
 const READY_WITHIN: Duration = Duration::from_mins(20);
+/// In seconds: no command that is documented may wait for ever.
+const SHELL_WITHIN: &str = "300";
 const POLL: Duration = Duration::from_millis(300);
 const STOPS_WITHIN: Duration = Duration::from_mins(1);
 
 pub struct Stack {
     pub root: PathBuf,
     child: Child,
+    /// While it is open, the stack runs.
+    lifeline: Option<ChildStdin>,
     log: PathBuf,
 }
 
@@ -44,9 +44,12 @@ impl Stack {
         let log = root.join("target/dev.log");
         let output = fs::File::create(&log).unwrap();
         let mut command = clean(Command::new(env!("CARGO_BIN_EXE_solo")));
-        command.arg("dev").current_dir(&root).stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
-        let child = command.process_group(0).spawn().unwrap();
-        let mut stack = Self { root, child, log };
+        // Its guard stops it when this process is gone, however that went.
+        command.args(["guard", "--stop", "INT", "--grace", "60", "--", env!("CARGO_BIN_EXE_solo"), "dev"]);
+        command.current_dir(&root).stdin(Stdio::piped()).stdout(output.try_clone().unwrap()).stderr(output);
+        let mut child = command.process_group(0).spawn().unwrap();
+        let lifeline = child.stdin.take();
+        let mut stack = Self { root, child, lifeline, log };
         stack.wait_until("the stack is ready", READY_WITHIN, |stack| {
             stack.root.join(".dev/ready").is_file().then_some(())
         });
@@ -55,8 +58,12 @@ impl Stack {
 
     /// As a shell runs it in the clone: the exit code, and all that was printed.
     pub fn sh(&self, command: &str) -> (i32, String) {
-        let mut shell = clean(Command::new("sh"));
-        shell.args(["-c", command]).current_dir(&self.root).env("NO_COLOR", "1").env("COLUMNS", "200");
+        let mut shell = clean(Command::new("timeout"));
+        shell
+            .args([SHELL_WITHIN, "sh", "-c", command])
+            .current_dir(&self.root)
+            .env("NO_COLOR", "1")
+            .env("COLUMNS", "200");
         let output = shell.stdin(Stdio::null()).output().unwrap();
         let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         (output.status.code().unwrap_or(-1), text)
@@ -84,7 +91,7 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGINT);
+        drop(self.lifeline.take());
         let deadline = Instant::now() + STOPS_WITHIN;
         while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
             sleep(POLL);
@@ -113,11 +120,12 @@ fn copy_sources(from: &Path, to: &Path) {
         Command::new("git").args(["ls-files", "-coz", "--exclude-standard"]).current_dir(from).output().unwrap();
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
     let names = String::from_utf8(listed.stdout).unwrap();
-    let names: BTreeSet<&str> = names.split_terminator('\0').collect();
+    // What was removed and not committed yet, git still knows.
+    let names: BTreeSet<&str> = names.split_terminator('\0').filter(|name| from.join(name).is_file()).collect();
     remove_others(to, to, &names);
     for name in names {
         let (source, target) = (from.join(name), to.join(name));
-        let Ok(content) = fs::read(&source) else { continue };
+        let content = fs::read(&source).unwrap();
         if fs::read(&target).is_ok_and(|there| there == content) {
             continue;
         }
@@ -129,12 +137,14 @@ fn copy_sources(from: &Path, to: &Path) {
 /// What is not there any more. A migration that was renamed would be there twice.
 fn remove_others(root: &Path, directory: &Path, names: &BTreeSet<&str>) {
     for entry in fs::read_dir(directory).into_iter().flatten() {
-        let path = entry.unwrap().path();
+        let entry = entry.unwrap();
+        let path = entry.path();
         let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
         if ["target", ".dev", ".venv"].contains(&name.as_str()) {
             continue;
         }
-        if path.is_dir() {
+        // Not through a link: what it leads to is not the clone's.
+        if entry.file_type().unwrap().is_dir() {
             remove_others(root, &path, names);
         } else if !names.contains(name.as_str()) {
             fs::remove_file(&path).unwrap();

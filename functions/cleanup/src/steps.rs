@@ -67,7 +67,7 @@ pub fn all(retention: &Retention) -> [Step; 7] {
         },
         Step {
             what: "errors",
-            sql: "SELECT * FROM remove_errors($1, $2, $3, $4)",
+            sql: batch!("remove_errors($1, $2, $3, $4)"),
             ages: one(error_days),
             count: |cleaned| &mut cleaned.errors_deleted,
         },

@@ -1,5 +1,5 @@
 //! When a failed effect is tried again: 2 s, 4 s, 8 s and so on, give or take 20 %, never less than the other side's
-//! `Retry-After`, never more than an hour (R5).
+//! `Retry-After`, never more than an hour.
 
 use std::time::Duration;
 

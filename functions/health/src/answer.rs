@@ -1,10 +1,10 @@
 //! What `/health` says, and how (draft-inadarei-api-health-check-06, `application/health+json`).
 //!
-//! Everyone gets `status`. Whoever has the token also gets what R14 names: `version`, `uptime_seconds`, `memory`,
+//! Everyone gets `status`. Whoever has the token also gets `version`, `uptime_seconds`, `memory`,
 //! `last_deployment`, `dependencies`. Of the draft there is beside them what programs look for that know it: `releaseId`, and
 //! `checks`, each with `componentType`, `observedValue`, `observedUnit`, `status`, `time`, and `output` for what is wrong.
 //!
-//! Where the two differ, R14 wins: `status` is healthy, degraded, unhealthy (the draft: pass, warn, fail, which the `checks` have).
+//! Our own words come first: `status` is healthy, degraded, unhealthy (the draft: pass, warn, fail, which the `checks` have).
 //! Deliberately absent of the draft: `serviceId` (an API is one service, and its URL says which), `links`, `notes`, `description`.
 //!
 //! | out | `status` | code | why |

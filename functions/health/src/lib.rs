@@ -1,4 +1,4 @@
-//! `GET /health`, `/health/live`, `/health/ready` (R14), `/metrics` (R15).
+//! `GET /health`, `/health/live`, `/health/ready`, `/metrics`.
 //!
 //! | path | touches | answers |
 //! |---|---|---|

@@ -1,4 +1,4 @@
-//! How much memory this process holds, against what it may (R14).
+//! How much memory this process holds, against what it may.
 //!
 //! Beyond its limit Lambda kills an environment without a word, and starts another one. Read from Linux's `/proc`, which costs
 //! microseconds; elsewhere (a laptop with macOS) it is unknown, and nothing is degraded by that.

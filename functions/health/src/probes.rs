@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::kept::Kept;
 
-/// How long a dependency may take to answer (R14).
+/// How long a dependency may take to answer.
 pub const PROBE_WITHIN: Duration = Duration::from_secs(2);
 
 pub const PROBE: &str = "SELECT 1";

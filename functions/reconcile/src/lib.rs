@@ -1,4 +1,4 @@
-//! Looks whether things are as they should be, and says so: the jobs `reconcile`, `drift` and `review` (R10, R12).
+//! Looks whether things are as they should be, and says so: the jobs `reconcile`, `drift` and `review`.
 //!
 //! | job | when | looks at | tells |
 //! |---|---|---|---|

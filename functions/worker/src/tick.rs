@@ -106,7 +106,16 @@ impl Worker {
         let mut session = self.lanes[0].session().await?;
         let flushed = alerts::flush(&mut session, &self.config.file.alerts, clock::now()).await?;
         ticked.alerts += flushed.critical + flushed.digested;
-        errors::flush(&mut session, self.config.file.errors.tracker.as_deref()).await?;
+        match errors::flush(&mut session, self.config.file.errors.tracker.as_deref()).await {
+            Err(error) if error.is_unreachable() => return Err(error),
+            // Nobody else's messages wait for the tracker's.
+            Err(error) => {
+                tracing::error!(%error, "the tracker is not told of what is new");
+                drop(session);
+                session = self.lanes[0].session().await?;
+            }
+            Ok(_) => {}
+        }
         ticked.relayed += self.relay(&mut session, deadline).await?;
         Ok(())
     }

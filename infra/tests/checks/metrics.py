@@ -96,7 +96,7 @@ def _looked_at(stage):
 
 
 def _searched(where, expression):
-    found = re.fullmatch(r"""SEARCH\('\{([^,}]+)((?:,\w+)*)\} MetricName="(\w+)"', '\w+', \d+\)""", expression)
+    found = re.fullmatch(r"""SEARCH\('\{"?([^",}]+)"?((?:,\w+)*)\} MetricName="(\w+)"', '\w+', \d+\)""", expression)
     if found is None:
         yield where, "SoloOS", f"whatever {expression} finds", {}
         return

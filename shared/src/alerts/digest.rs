@@ -25,7 +25,7 @@ const CARRY: &str = "
     SELECT id, $2, resolved_at IS NOT NULL FROM alerts WHERE id = ANY($1)";
 const SAID: &str = "UPDATE alerts SET pending_since = NULL WHERE id = ANY($1)";
 
-/// A digest goes when so many wait, or when the oldest has waited so long (R13).
+/// A digest goes when so many wait, or when the oldest has waited so long.
 const ENOUGH: usize = 5;
 const LONG_ENOUGH_MS: i64 = 300_000;
 

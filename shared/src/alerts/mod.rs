@@ -1,4 +1,4 @@
-//! Alerts: something the founder should know (R13).
+//! Alerts: something the founder should know.
 //!
 //! An alert is raised in the transaction where it belongs, under a key that names the condition; while the condition is
 //! open, raising it again only counts. The worker batches what is pending ([`flush`]): critical alerts at once, the rest

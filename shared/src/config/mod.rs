@@ -1,5 +1,5 @@
 //! Configuration: the environment (what differs between stages) and `solo.toml` (what is the same in all of them),
-//! parsed once at start into typed values. All faults are found and listed together (R23).
+//! parsed once at start into typed values. All faults are found and listed together.
 
 mod channels;
 mod env;

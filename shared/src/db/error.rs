@@ -35,6 +35,14 @@ impl DbError {
         matches!(self, Self::Statement(error) if error.code().is_some_and(|code| code.code().starts_with("22")))
     }
 
+    /// The server's code for it, when it was the server that refused.
+    pub fn sqlstate(&self) -> Option<&str> {
+        match self {
+            Self::Statement(error) => error.code().map(tokio_postgres::error::SqlState::code),
+            _ => None,
+        }
+    }
+
     /// Whether the data itself is at fault (SQLSTATE classes 22 and 23), so that trying again would end the same way.
     pub fn is_the_data(&self) -> bool {
         self.is_unfit_data()

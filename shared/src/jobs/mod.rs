@@ -1,4 +1,4 @@
-//! Jobs: what runs by the clock, and what watches that it does (R15).
+//! Jobs: what runs by the clock, and what watches that it does.
 //!
 //! Each run is a row: when it started, what it did, how it ended ([`run()`]). A run that fails raises `job_failed:<job>`. The
 //! tick looks after those that say nothing ([`watch()`]): `job_late:<job>` when there was no success for longer than the period and

@@ -1,4 +1,4 @@
-//! The database's schema as a text: what it is after all migrations (`shared/schema.txt`), and how another one differs (R10).
+//! The database's schema as a text: what it is after all migrations (`shared/schema.txt`), and how another one differs.
 //!
 //! The text has a line for each object, `kind name: definition`, made by one query of the catalog. `make schemas` renews it, a
 //! test fails when it is not current, and `drift` compares it with the live database. The founder's own migrations are migrations

@@ -1,7 +1,8 @@
 //! Spans to a collector, over OTLP and HTTP. Nothing of it is started without an endpoint.
 //!
 //! Spans are collected while an invocation runs, and sent when its answer is out, in half a second or not at all: a collector
-//! that is slow or gone costs an event nothing and an environment half a second in every thirty. No thread is started: Lambda
+//! that is gone costs an event nothing and an environment half a second in every thirty, one that is slow a twentieth of its time. No thread
+//! of ours is started: Lambda
 //! freezes the process between events, and a thread in the middle of a request with it. So the SDK's own batch
 //! processor is not used, nor the runtime's layer for OpenTelemetry, which flushes in a function that blocks.
 
@@ -20,7 +21,9 @@ use opentelemetry::{
     trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState, TracerProvider as _},
 };
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
-use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_otlp::{
+    ExporterBuildError, Protocol, RetryPolicy, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
+};
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
@@ -38,6 +41,9 @@ use super::TraceParent;
 const FLUSH_WITHIN: Duration = Duration::from_millis(500);
 /// After a failure nothing is sent for so long.
 const REST: Duration = Duration::from_secs(30);
+/// One that takes longer than this is slow, and has a rest of so many times as long as it took.
+const FAST: Duration = Duration::from_millis(100);
+const SLOW_RESTS: u32 = 20;
 /// More spans of one invocation are left out: about 1 MB.
 const MOST_SPANS: usize = 2_000;
 /// Of the collector's answer, which says nothing that is of use.
@@ -91,6 +97,7 @@ impl Exporting {
             .with_protocol(Protocol::HttpBinary)
             .with_endpoint(url)
             .with_timeout(FLUSH_WITHIN)
+            .with_retry_policy(once_more_at_once())
             .build()?;
         let resource = Resource::builder_empty()
             .with_attributes([KeyValue::new("service.name", "solo-os"), KeyValue::new("faas.name", function)])
@@ -127,14 +134,25 @@ impl Exporting {
         if spans.is_empty() || resting_until.is_some_and(|end| Instant::now() < end) {
             return;
         }
-        let error = match timeout(FLUSH_WITHIN, self.exporter.export(spans)).await {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the collector does not answer".to_owned(),
+        let began = Instant::now();
+        let rest = match timeout(FLUSH_WITHIN, self.exporter.export(spans)).await {
+            Ok(Ok(())) if began.elapsed() <= FAST => return,
+            Ok(Ok(())) => began.elapsed() * SLOW_RESTS,
+            Ok(Err(error)) => lost(&error.to_string()),
+            Err(_) => lost("the collector does not answer"),
         };
-        tracing::warn!(error, "spans are lost; none are sent for a while");
-        *self.resting_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + REST);
+        *self.resting_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + rest);
     }
+}
+
+fn lost(error: &str) -> Duration {
+    tracing::warn!(error, "spans are lost; none are sent for a while");
+    REST
+}
+
+/// A kept connection may have died while the process was frozen. No wait: the exporter's own would stop the process's only thread.
+fn once_more_at_once() -> RetryPolicy {
+    RetryPolicy::default().with_max_retries(1).with_initial_delay(Duration::ZERO).with_max_jitter(Duration::ZERO)
 }
 
 fn is_span(metadata: &Metadata<'_>) -> bool {

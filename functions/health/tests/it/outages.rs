@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 use crate::support::{World, degraded, get, healthy, unhealthy};
 
-/// What R14 gives a dependency, and a little for this machine.
+/// What a dependency has, and a little for this machine.
 const IN_TIME: Duration = Duration::from_millis(2_600);
 
 const PATHS: [&str; 3] = ["/health", "/health/ready", "/health/live"];
 
-/// What the three paths say, and each dependency's word for whoever has the token; none of it slower than R14 allows.
+/// What the three paths say, and each dependency's word for whoever has the token; none of it slower than that.
 async fn said(health: &Router, world: &World) -> ([(u16, String); 3], [String; 3]) {
     let mut said = Vec::new();
     for path in PATHS {

@@ -206,7 +206,7 @@ fn rolled_out(flags: &Flags) -> Vec<Finding> {
     let done = flags.iter().filter(|flag| flag.is_rolled_out() && !flag.permanent);
     let finding = |flag: &shared::flags::Flag| {
         let what = format!("the flag {} is on for everybody whom it is meant for", flag.key);
-        Finding::new("flags", Info, what, "take it out of the code: docs/flags.md, Removing a flag")
+        Finding::new("flags", Info, what, "take it out of the code: docs/flags.md, Removing one")
     };
     done.map(finding).collect()
 }

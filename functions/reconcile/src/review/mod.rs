@@ -1,4 +1,4 @@
-//! The job `review`: once a month, what is worth an hour of the founder's time (R12).
+//! The job `review`: once a month, what is worth an hour of the founder's time.
 //!
 //! [`facts`] reads, [`findings`] judges, [`digest`] puts it into one message; the whole is kept in `reviews`.
 //!

@@ -20,5 +20,7 @@ SELECT status, next_attempt_at,
        CASE WHEN status = 'dead'
             THEN raise_alert('dead_letter:' || source || ':' || event_type, 'critical',
                              event_type || ' from ' || source || ' went to the dead letters as ' || id || ': ' || $6) END,
-       record_error($7, COALESCE(handler, source || ' ' || event_type), $8, $9, source, event_type, id, correlation_id)
+       record_error($7, CASE WHEN $7 <> 'invalid_data' THEN COALESCE(handler, source || ' ' || event_type)
+                             -- As at the door, where no handler has it yet.
+                             ELSE source || ' ' || event_type END, $8, $9, source, event_type, id, correlation_id)
   FROM failed
