@@ -93,6 +93,6 @@ async fn a_retry_whose_data_does_not_fit_any_more_quotes_none_of_it() {
         .await;
     tick(&world.worker().await).await;
     let found = errors(&world.database).await;
-    assert!(found.starts_with("invalid_data scripted 1: the data does not fit its type: /"), "{found}");
+    assert!(found.starts_with("invalid_data stripe invoice.paid 1: the data does not fit its type: /"), "{found}");
     assert!(!world.database.text("SELECT errors::text FROM errors").await.contains("s3cret"));
 }
