@@ -67,6 +67,7 @@ impl Handler for Scripted {
                 Ok(())
             }
             "break at commit" => Ok(context.execute("INSERT INTO late VALUES (1, 2)", &[]).await.map(drop)?),
+            "have its data refused" => Ok(context.query("SELECT $1::text::integer", &[&"s3cret"]).await.map(drop)?),
             "read everything" => Ok(context.query("SELECT * FROM effects", &[]).await.map(drop)?),
             "send" => {
                 let url = "https://api.example.com/things".parse().map_err(HandlerError::fail)?;

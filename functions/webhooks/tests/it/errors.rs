@@ -49,6 +49,17 @@ async fn a_handler_that_keeps_failing_is_one_error_with_its_latest_event() {
     assert_eq!(world.database.text(latest).await, "stripe test.script abc123 abc123 t");
 }
 
+/// PostgreSQL quotes what it refuses. The execution's own error has it; what goes further has not.
+#[tokio::test]
+async fn what_the_database_refuses_is_told_by_its_code() {
+    let world = World::new().await;
+    send(&world.environment().await, world.stripe(&script("have its data refused"))).await;
+    let row = world.database.text("SELECT message FROM errors").await;
+    assert_eq!(row, "the database refused the data (SQLSTATE 22P02)");
+    assert!(!world.database.text("SELECT errors::text FROM errors").await.contains("s3cret"));
+    assert!(world.database.text("SELECT last_error FROM executions").await.contains("s3cret"), "the test tests");
+}
+
 /// Where, and not what: the data is a stranger's.
 #[tokio::test]
 async fn data_that_does_not_fit_is_an_error_that_quotes_none_of_it() {
