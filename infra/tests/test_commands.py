@@ -32,7 +32,7 @@ OWN = {
     ("cloudformation", "deploy"): (0, {"stack-name": 1, "template-file": 1, "capabilities": None, "parameter-overrides": None}),
 }
 # What is not AWS's, ours, or a shell's: tested where the stock tools restore a backup.
-STOCK = {"pg_restore", "createdb", "psql", "zstd", "sha256sum", "grep", "jq", "export"}
+STOCK = {"pg_restore", "createdb", "psql", "zstd", "sha256sum", "grep", "jq", "head", "export"}
 
 
 def of(program):
