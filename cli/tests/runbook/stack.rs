@@ -15,8 +15,10 @@ use tokio::time::Instant;
 
 /// It compiles the workspace; what the workspace depends on is there already.
 const READY_WITHIN: Duration = Duration::from_mins(20);
-/// In seconds: no command that is documented may wait for ever.
-const SHELL_WITHIN: &str = "300";
+/// No command that is documented may wait for ever.
+const SHELL_WITHIN: Duration = Duration::from_mins(5);
+/// What is built, installed or stored.
+const NO_SOURCES: [&str; 5] = ["target", ".git", ".dev", ".aws-sam", "__pycache__"];
 const POLL: Duration = Duration::from_millis(300);
 const STOPS_WITHIN: Duration = Duration::from_mins(1);
 
@@ -58,15 +60,18 @@ impl Stack {
 
     /// As a shell runs it in the clone: the exit code, and all that was printed.
     pub fn sh(&self, command: &str) -> (i32, String) {
-        let mut shell = clean(Command::new("timeout"));
-        shell
-            .args([SHELL_WITHIN, "sh", "-c", command])
-            .current_dir(&self.root)
-            .env("NO_COLOR", "1")
-            .env("COLUMNS", "200");
-        let output = shell.stdin(Stdio::null()).output().unwrap();
-        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        (output.status.code().unwrap_or(-1), text)
+        let said = tempfile::NamedTempFile::new().unwrap();
+        let mut shell = clean(Command::new("sh"));
+        shell.args(["-c", command]).current_dir(&self.root).env("NO_COLOR", "1").env("COLUMNS", "200");
+        shell.stdin(Stdio::null()).stdout(append(said.path())).stderr(append(said.path()));
+        let mut child = shell.spawn().unwrap();
+        let deadline = Instant::now() + SHELL_WITHIN;
+        while child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "{command} does not end");
+            sleep(POLL / 10);
+        }
+        let text = String::from_utf8_lossy(&fs::read(said.path()).unwrap()).into_owned();
+        (child.wait().unwrap().code().unwrap_or(-1), text)
     }
 
     /// Asks again and again; fails with the end of the stack's log when it takes too long.
@@ -100,6 +105,10 @@ impl Drop for Stack {
     }
 }
 
+fn append(path: &Path) -> fs::File {
+    fs::File::options().append(true).open(path).unwrap()
+}
+
 /// Without what cargo and a test stack put into the environment: it would lead the clone elsewhere.
 #[allow(clippy::disallowed_methods, reason = "what is there, not what a setting says")]
 fn clean(mut command: Command) -> Command {
@@ -114,17 +123,13 @@ fn clean(mut command: Command) -> Command {
     command
 }
 
-/// Every file that git knows, or would. Those that are the same keep their time, so that nothing is built for them.
+/// Everything but what is built, installed or stored. Files that are the same keep their time, so that nothing is built for them.
 fn copy_sources(from: &Path, to: &Path) {
-    let listed =
-        Command::new("git").args(["ls-files", "-coz", "--exclude-standard"]).current_dir(from).output().unwrap();
-    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
-    let names = String::from_utf8(listed.stdout).unwrap();
-    // What was removed and not committed yet, git still knows.
-    let names: BTreeSet<&str> = names.split_terminator('\0').filter(|name| from.join(name).is_file()).collect();
+    let names = sources(from, from);
+    assert!(names.len() > 300, "{} has few sources: {names:?}", from.display());
     remove_others(to, to, &names);
     for name in names {
-        let (source, target) = (from.join(name), to.join(name));
+        let (source, target) = (from.join(&name), to.join(&name));
         let content = fs::read(&source).unwrap();
         if fs::read(&target).is_ok_and(|there| there == content) {
             continue;
@@ -134,19 +139,36 @@ fn copy_sources(from: &Path, to: &Path) {
     }
 }
 
+/// As paths below `root`. Not through links.
+fn sources(root: &Path, directory: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        let (path, kind) = (entry.path(), entry.file_type().unwrap());
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_source = !NO_SOURCES.contains(&name.as_str()) && !name.starts_with(".venv");
+        if kind.is_dir() && is_source {
+            found.extend(sources(root, &path));
+        } else if kind.is_file() && is_source {
+            found.insert(path.strip_prefix(root).unwrap().to_owned());
+        }
+    }
+    found
+}
+
 /// What is not there any more. A migration that was renamed would be there twice.
-fn remove_others(root: &Path, directory: &Path, names: &BTreeSet<&str>) {
+fn remove_others(root: &Path, directory: &Path, names: &BTreeSet<PathBuf>) {
     for entry in fs::read_dir(directory).into_iter().flatten() {
         let entry = entry.unwrap();
         let path = entry.path();
-        let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
-        if ["target", ".dev", ".venv"].contains(&name.as_str()) {
+        let name = path.strip_prefix(root).unwrap().to_owned();
+        if ["target", ".dev", ".venv"].iter().any(|kept| name == Path::new(kept)) {
             continue;
         }
         // Not through a link: what it leads to is not the clone's.
         if entry.file_type().unwrap().is_dir() {
             remove_others(root, &path, names);
-        } else if !names.contains(name.as_str()) {
+        } else if !names.contains(&name) {
             fs::remove_file(&path).unwrap();
         }
     }
