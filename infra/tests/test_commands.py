@@ -31,6 +31,9 @@ OWN = {
     ("s3", "cp"): (2, {}),
     ("cloudformation", "deploy"): (0, {"stack-name": 1, "template-file": 1, "capabilities": None, "parameter-overrides": None}),
 }
+# How Lambda reports an invocation as text. All functions log JSON (`checks/functions.py`), so no log has these words: there a line
+# of the type `platform.report` has `record.status`, `record.errorType` and `record.metrics`.
+TEXT_FORMAT = re.compile(r"\bREPORT\b|Task timed out|Max Memory Used|Runtime exited")
 # What is not AWS's, ours, or a shell's: tested where the stock tools restore a backup.
 STOCK = {"pg_restore", "createdb", "psql", "zstd", "sha256sum", "grep", "jq", "head", "export"}
 
@@ -127,6 +130,7 @@ def check(words):
         assert len(alone) == count, f"what is {alone}?"
         if tuple(words[:2]) == ("logs", "tail"):
             check_log_group(alone[0])
+            check_sought(found.get("filter-pattern", []))
     for query in found.get("query", []):
         jmespath.compile(query)
 
@@ -142,9 +146,26 @@ def check_log_group(name):
     raise AssertionError(f"no template makes the log group {name}")
 
 
+def check_sought(words):
+    """What is looked for is what a log can have."""
+    found = TEXT_FORMAT.search(" ".join(words))
+    assert not found, f"no log has {found[0]!r}: Lambda reports in JSON"
+
+
 @pytest.mark.parametrize("command", of("aws"), ids=str)
 def test_a_command_of_aws_is_one(command):
     check(command.words[1:])
+
+
+@pytest.mark.parametrize("command", of("grep"), ids=str)
+def test_what_is_grepped_for_can_be_there(command):
+    check_sought(command.words[1:])
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda page: page.name)
+def test_no_page_names_what_no_log_has(page):
+    found = TEXT_FORMAT.search(page.read_text())
+    assert not found, f"{page.name} has {found[0]!r}: Lambda reports in JSON"
 
 
 @pytest.mark.parametrize("command", of("make"), ids=str)
@@ -183,11 +204,20 @@ def test_every_entry_of_the_runbook_has_a_symptom_a_command_and_what_to_expect()
     ("aws rds wait db-instance-there", "waits for no"),
     ("aws scheduler list-schedules --query 'Schedules[?'", "Invalid jmespath"),
     ("aws lambda invoke --function-name x", "what is"),
+    ("aws logs tail /aws/lambda/stack-worker --filter-pattern 'Task timed out'", "no log has 'Task timed out'"),
 ])
 def test_what_is_wrong_with_a_command_is_found(line, fault):
     (command,) = commands("a page", f"```sh\n{line}\n```\n")
     with pytest.raises(Exception, match=re.escape(fault)):
         check(command.words[1:])
+
+
+@pytest.mark.parametrize("pattern", ["REPORT|x", "Task timed out", "Max Memory Used", "Runtime exited"])
+def test_a_grep_for_what_no_log_has_is_found(pattern):
+    tail, grep = commands("a page", f"```sh\naws logs tail /aws/lambda/stack-worker --since 1d | grep -E \"{pattern}\"\n```\n")
+    check(tail.words[1:])
+    with pytest.raises(AssertionError, match="no log has"):
+        check_sought(grep.words[1:])
 
 
 def test_lines_are_read_as_a_shell_reads_them():

@@ -21,7 +21,10 @@ HIDDEN = "Properties.LifecycleConfiguration.Rules.0.NoncurrentVersionExpiration.
 ZONE = "ScheduleExpressionTimezone"
 WHEN = "ScheduleExpression"
 ROUTE = {"Type": "HttpApi", "Properties": {"ApiId": {"Ref": "Api"}, "Path": "/cleanup", "Method": "ANY"}}
+BODY = "Dashboard.Properties.DashboardBody.Fn::Sub.0"
 DASHBOARD = SOURCES.root["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0]
+OWN = r'\"SoloOS/${AWS::StackName}\"'
+SEARCHED = r'MetricName=\"{}\"'
 TRUST = "DeployRole.Properties.AssumeRolePolicyDocument.Statement.0.Condition"
 
 
@@ -101,6 +104,7 @@ PLANTED = [
     ("alarms", "Database", "CpuAlarm.Properties.AlarmActions", [], "CpuAlarm"),
     ("alarms", "Uptime", "Alarm.Properties.TreatMissingData", GONE, "Alarm of infra/uptime.yaml"),
     ("alarms", "root", "Throttles.Properties.ActionsEnabled", False, "Throttles"),
+    ("percentiles", "root", "WebhooksSlow.Properties.EvaluateLowSampleCountPercentile", "ignore", "WebhooksSlow"),
     ("runbook", "root", "InboxOld.Properties.AlarmDescription", "An event waits.", "InboxOld"),
     ("runbook", "Database", "CpuAlarm.Properties.AlarmDescription", 'See docs/runbook.md, "Nowhere".', "Nowhere"),
     ("watched", "root", "OpsErrors.Properties.Metrics.1.MetricStat.Metric.Dimensions.0.Value", {"Ref": "Health"}, "Ops"),
@@ -121,10 +125,17 @@ PLANTED = [
     ("metrics", "root", "EventsSlow.Properties.Namespace", "SoloOS/another-stack", "EventsSlow"),
     ("metrics", "root", "EventsFail.Properties.Metrics.1.MetricStat.Metric.MetricName", "Done", "EventsFail looks at Done"),
     ("metrics", "root", "SignaturesRefused.Properties.Dimensions.0.Value", "wrong_signature", "wrong_signature"),
+    ("metrics", "root", "SignaturesRefused.Properties.Dimensions.0.Value", "already_processed", "already_processed"),
     ("metrics", "root", "SignaturesRefused.Properties.Dimensions.0.Name", "Provider", "SignaturesRefused"),
     ("metrics", "root", "TickLate.Properties.MetricName", "Ticks", "TickLate"),
-    ("metrics", "root", "Dashboard.Properties.DashboardBody.Fn::Sub.0", DASHBOARD.replace('"Retried"', '"Repeated"'), "Repeated"),
-    ("metrics", "root", "Dashboard.Properties.DashboardBody.Fn::Sub.0", DASHBOARD.replace(",Handler}", ",Provider}"), "HandlerDuration"),
+    ("metrics", "root", BODY, DASHBOARD.replace('"Retried"', '"Repeated"'), "Repeated"),
+    ("metrics", "root", BODY, DASHBOARD.replace('"Retried"', '"InitDuration", "Function", "cron"'), "the Function cron"),
+    ("metrics", "root", BODY, DASHBOARD.replace('"Retried"', '"Received"'), "Retried by [] is paid for"),
+    ("metrics", "root", BODY, DASHBOARD.replace(",Handler}", ",Provider}"), "looks at HandlerDuration by ['Provider']"),
+    ("metrics", "root", BODY, DASHBOARD.replace(SEARCHED.format("Dead"), SEARCHED.format("Died")), "looks at Died"),
+    ("metrics", "root", BODY, DASHBOARD.replace(SEARCHED.format("Dead"), SEARCHED.format("Failed")), "Dead by ['Provider'] is paid"),
+    ("metrics", "root", BODY, DASHBOARD.replace(SEARCHED.format("Dead"), "Dead"), "whatever SEARCH("),
+    ("metrics", "root", BODY, DASHBOARD.replace(OWN + ",Function}", "SoloOS,Function}"), "looks into SoloOS,"),
     ("metrics", "root", f"Courier.{VARIABLES}.METRICS_NAMESPACE", "SoloOS", "Courier does not emit"),
     ("watched", "root", "FailuresPile.Properties.MetricName", "NumberOfMessagesSent", "Failures"),
     ("wildcards", "root", f"WorkerRole.{STATEMENTS}.1.Resource", "*", "WorkerRole"),
@@ -354,6 +365,11 @@ def test_a_planted_fault_is_found(known, check, template, path, value, named):
     assert any(named in fault for fault in found[check]), f"{check} does not find it: {found[check]}"
     others = {name for name, faults in found.items() if faults} - {check}
     assert others - ALSO.get((check, path), set()) == set()
+
+
+def test_an_error_of_one_word_is_a_reason():
+    stage = translate(planted("root", "SignaturesRefused.Properties.Dimensions.0.Value", "unavailable"), **PARAMETERS)
+    assert CHECKS["metrics"](stage) == []
 
 
 @pytest.fixture(scope="module")

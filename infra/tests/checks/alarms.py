@@ -25,6 +25,14 @@ def alarms(stage):
 
 
 @check
+def percentiles(stage):
+    """With `ignore` CloudWatch leaves the state as it is unless a period has 10 / (1 - p) values: a thousand for a p99."""
+    for where, name, alarm in stage.all_of("AWS::CloudWatch::Alarm"):
+        if alarm["Properties"].get("EvaluateLowSampleCountPercentile") == "ignore":
+            yield f"{name} of {where} stays silent where calls are few (EvaluateLowSampleCountPercentile)"
+
+
+@check
 def runbook(stage):
     sections = runbook_sections()
     for where, name, alarm in stage.all_of("AWS::CloudWatch::Alarm"):

@@ -1,6 +1,7 @@
-"""What alarms and the dashboard look at under our own namespace is emitted under that name, with those dimensions.
+"""What alarms and the dashboard look at under our own namespace is emitted under that name, with those dimensions; and
+whatever is emitted, one of them looks at.
 
-A metric that nobody emits is no error to CloudWatch: its alarm stays quiet for ever.
+A metric that nobody emits is no error to CloudWatch: its alarm stays quiet for ever. One that nobody looks at is paid for.
 """
 
 import functools
@@ -15,6 +16,8 @@ from .alarms import _metrics
 NAMESPACE = "SoloOS/the-stack"
 # Beside what a function emits: made of lines of the log.
 FILTERS = "AWS::Logs::MetricFilter"
+# An error answer with its stable code: a literal, or a variable that is given one of several.
+ANSWER = re.compile(r'\b(Problem|Self)::new\(\s*StatusCode::\w+,\s*(?:"(\w+)"|(\w+)),')
 
 
 @functools.cache
@@ -33,12 +36,24 @@ def words(dimension):
     """The values that a dimension may have, as far as the code knows them."""
     if dimension == "Reason":
         files = [stages.ROOT / "shared/src/http", stages.ROOT / "functions/webhooks/src"]
-        text = "".join(path.read_text() for folder in files for path in sorted(folder.rglob("*.rs")))
-        return set(re.findall(r'"([a-z]+(?:_[a-z]+)+)"', text))
+        return {code for folder in files for path in folder.rglob("*.rs") for code in _codes(path.read_text())}
     if dimension == "Function":
         mains = (stages.ROOT / "functions").glob("*/src/main.rs")
         return {found for path in mains for found in re.findall(r'Meter::new\("(\w+)"', path.read_text())}
     return None
+
+
+def _codes(text):
+    """The stable codes of the answers in a Rust source, and what it counts as refused without an answer."""
+    answers = ANSWER.findall(text)
+    read = [kind for kind, *_ in answers].count("Problem")
+    assert read == text.count("Problem::new("), "an answer is not written as it is read here"
+    yield from re.findall(r'About::Refusal\([^()]*,\s*"(\w+)"\)', text)
+    for _, literal, variable in answers:
+        given = re.findall(rf"let {variable} = (.*?);", text, re.DOTALL)
+        codes = [literal] if literal else re.findall(r'"(\w+)"', "".join(given))
+        assert codes, f"the code {variable} is not written as it is read here"
+        yield from codes
 
 
 @check
@@ -48,7 +63,10 @@ def metrics(stage):
         for resource in stage.of(FILTERS).values()
         for each in resource["Properties"]["MetricTransformations"]
     }
+    seen = set()
     for where, namespace, name, dimensions in _looked_at(stage):
+        if namespace == NAMESPACE and not any(dimensions.values()):
+            seen.add((name, tuple(dimensions)))
         if not namespace.startswith("SoloOS"):
             continue
         if (namespace, name) in filtered:
@@ -64,6 +82,10 @@ def metrics(stage):
         for dimension, value in dimensions.items():
             if value is not None and words(dimension) is not None and value not in words(dimension):
                 yield f"{where} looks for the {dimension} {value}, which the code does not know"
+    for name, sets in emitted().items():
+        for dimensions in sorted(sets):
+            if (name, dimensions) not in seen:
+                yield f"{name} by {list(dimensions)} is paid for, and no alarm and no widget looks at all of it"
     for name, function in stage.functions.items():
         variables = function["Properties"].get("Environment", {}).get("Variables", {})
         if _is_metered(function) and variables.get("METRICS_NAMESPACE") != NAMESPACE:
@@ -76,7 +98,7 @@ def _is_metered(function):
 
 
 def _looked_at(stage):
-    """`(where, namespace, name, {dimension: value})`"""
+    """`(where, namespace, name, {dimension: value})`; without a value it is about all of them."""
     for name, alarm in stage.of("AWS::CloudWatch::Alarm").items():
         for metric in _metrics(alarm["Properties"]):
             dimensions = {each["Name"]: each["Value"] for each in metric.get("Dimensions", [])}
@@ -96,8 +118,10 @@ def _looked_at(stage):
 
 
 def _searched(where, expression):
-    found = re.fullmatch(r"""SEARCH\('\{"?([^",}]+)"?((?:,\w+)*)\} MetricName="(\w+)"', '\w+', \d+\)""", expression)
-    if found is None:
-        yield where, "SoloOS", f"whatever {expression} finds", {}
-        return
-    yield where, found[1], found[3], dict.fromkeys(found[2].split(",")[1:], None)
+    """Each SEARCH of an expression. What is not understood here is a name that nothing emits."""
+    for search in re.findall(r"SEARCH\(.*?\)", expression):
+        found = re.fullmatch(r"""SEARCH\('\{"?([^",}]+)"?((?:,\w+)*)\} MetricName="(\w+)"', '\w+', \d+\)""", search)
+        if found is None:
+            yield where, NAMESPACE, f"whatever {search} finds", {}
+        else:
+            yield where, found[1], found[3], dict.fromkeys(found[2].split(",")[1:], None)
