@@ -146,6 +146,10 @@ async fn the_spans_of_an_event_are_one_trace() {
         assert_eq!(one(&spans, child).parent_id, one(&spans, parent).span_id, "{child} of {parent}: {spans:#?}");
     }
     assert_eq!(world.called_with(), format!("00-{TRACE}-{}-01", one(&spans, "effect").span_id));
+    // Ids and names, and no texts: what is logged in a span stays in the log.
+    let texts = ["message", "error", "payload", "exception.message"];
+    let fit = |span: &SeenSpan| span.events == 0 && !span.attributes.iter().any(|name| texts.contains(&name.as_str()));
+    assert!(spans.iter().all(fit), "{spans:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

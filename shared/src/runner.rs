@@ -3,10 +3,15 @@
 //! It holds the promise of the whole system: the handler's writes happen exactly once, whoever dies when. The walk with
 //! its crash points is in `docs/architecture.md`.
 
-use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
+mod duplicate;
+mod failed;
+mod outcome;
+
+pub use outcome::{Outcome, State};
+
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt as _;
-use jiff::Timestamp;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -15,14 +20,16 @@ use crate::{
     alerts::{self, Severity},
     clock,
     db::{Database, DbError, Session},
-    errors::{self, Kind},
+    errors::Kind,
     events::Envelope,
-    executions::{self, Claim, Due, Existing, Failed, Failure, Owned, Settled, Status, Terms},
+    executions::{self, Claim, Due, Failed, Failure, Owned, Settled, Status, Terms},
     handlers::{Context, HandlerError, Handlers, Ready, Resolution},
     metrics, replays,
     retry::RetryPolicy,
     telemetry::STEP,
 };
+use duplicate::duplicate;
+use failed::{panicked, timed_out};
 
 /// Kept back from the invocation's time, to record a failure and to answer.
 const RESERVE: Duration = Duration::from_secs(3);
@@ -30,41 +37,6 @@ const RESERVE: Duration = Duration::from_secs(3);
 const STORE_WITHIN: Duration = Duration::from_secs(6);
 /// How much longer than the invocation its lease lasts: clocks differ, and a killed process is not gone at once.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
-
-/// What became of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    pub id: Uuid,
-    pub state: State,
-    /// `false` when the event was here before under the same key with other data. What came first is kept.
-    pub same_payload: bool,
-    /// This run brought the state about; it did not find it.
-    pub fresh: bool,
-    /// Something was left for the worker: effects in the outbox, a critical alert. It should not wait for its next tick.
-    pub wake: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Handled just now.
-    Completed,
-    /// Handled before; nothing was done.
-    AlreadyCompleted,
-    /// Another runner has it.
-    InProgress,
-    /// The attempt failed, now or before; it is tried again here.
-    WillRetry { at: Timestamp },
-    /// Waits for a person.
-    Dead,
-    /// Stored; there is no handler for it.
-    Ignored,
-}
-
-impl Outcome {
-    fn new(id: Uuid, state: State) -> Self {
-        Self { id, state, same_payload: true, fresh: true, wake: state == State::Dead }
-    }
-}
 
 /// Runs events. Cheap to make: one for each delivery.
 pub struct Runner<'r> {
@@ -100,6 +72,7 @@ impl Runner<'_> {
         match timeout(STORE_WITHIN, claim).await.unwrap_or_else(|_| Err(DbError::silent()))? {
             Claim::Owned(owned) => {
                 tracing::Span::current().record("execution_id", tracing::field::display(owned.id));
+                metrics::claimed(event, &owned);
                 if owned.fence == 1 {
                     replays::flag(&mut session, event, owned.id).await;
                 }
@@ -188,7 +161,7 @@ impl Runner<'_> {
                     tracing::info!(attempt = owned.attempt, duration_ms = millis, "completed");
                     return Ok(Outcome { wake: effects, ..Outcome::new(owned.id, State::Completed) });
                 }
-                Err(DbError::NotOwned) => return self.lost(session, owned.id).await,
+                Err(DbError::NotOwned) => return self.lost(session, &owned).await,
                 Err(error) => (self.reopen(session).await?, HandlerError::from(error).crashed(Kind::Handler, rerun)),
             },
             Ok(Ok(Err(error))) => match session.rollback().await {
@@ -219,22 +192,27 @@ impl Runner<'_> {
         let id = owned.id;
         match executions::fail(&mut session, owned, failure, &self.retry, clock::fraction()).await? {
             Some(Failed::RetryAt(at)) => {
-                tracing::warn!(attempt = owned.attempt, next_attempt_at = %at, error = failure.error, "failed");
+                tracing::warn!(attempt = owned.attempt, next_attempt_at = %at, error = failure.told(), "failed");
                 Ok(Outcome::new(id, State::WillRetry { at }))
             }
             Some(Failed::Dead) => {
-                log_dead(id, &failure.error);
+                log_dead(id, failure.told());
                 Ok(Outcome::new(id, State::Dead))
             }
-            None => self.lost(session, id).await,
+            None => self.lost(session, owned).await,
         }
     }
 
     /// The execution is not ours any more, or its commit went through although the answer did not reach us.
-    async fn lost<'s>(&'s self, mut session: Session<'s>, id: Uuid) -> Result<Outcome, DbError> {
-        let existing = executions::find(&mut session, id)
+    async fn lost<'s>(&'s self, mut session: Session<'s>, owned: &Owned) -> Result<Outcome, DbError> {
+        let existing = executions::find(&mut session, owned.id)
             .await?
             .ok_or(DbError::Unexpected("an execution disappeared while it was running"))?;
+        if existing.status == Status::Completed && existing.fence == owned.fence {
+            tracing::info!(attempt = owned.attempt, "completed; the answer to its commit was lost");
+            // Whether there are effects is not known any more.
+            return Ok(Outcome { wake: true, ..Outcome::new(owned.id, State::Completed) });
+        }
         tracing::warn!(status = ?existing.status, "the lease was lost before the attempt ended; nothing was changed");
         duplicate(session, None, existing, None).await
     }
@@ -244,80 +222,8 @@ async fn finish(session: &mut Session<'_>, owned: &Owned) -> Result<(), DbError>
     executions::finish(session, owned).instrument(tracing::info_span!(target: STEP, "finish")).await
 }
 
-/// What a delivery is told that finds its event already here. With the `terms` of its claim it also buries an execution
-/// whose lease ran out and that may not be run again.
-async fn duplicate(
-    mut session: Session<'_>,
-    event: Option<&Envelope>,
-    existing: Existing,
-    terms: Option<Terms>,
-) -> Result<Outcome, DbError> {
-    let id = existing.id;
-    tracing::Span::current().record("execution_id", tracing::field::display(id));
-    let mut fresh = false;
-    let state = match existing.status {
-        Status::Completed if existing.unhandled => State::Ignored,
-        Status::Completed => State::AlreadyCompleted,
-        Status::Dead => State::Dead,
-        Status::Failed => {
-            let at = existing.next_attempt_at;
-            State::WillRetry {
-                at: at.ok_or(DbError::Unexpected("a failed execution has no time for its next attempt"))?,
-            }
-        }
-        Status::Processing => {
-            let error = format!("attempt {} was killed or hung, and may not be repeated", existing.attempt);
-            let buried = match terms {
-                Some(terms) if existing.expired => executions::bury(&mut session, &existing, &error, terms).await?,
-                _ => false,
-            };
-            fresh = buried;
-            if buried {
-                log_dead(id, &error);
-                State::Dead
-            } else {
-                // The claim of the other runner may not be on disk yet, and our answer lets the sender forget the event.
-                executions::flush(&mut session).await?;
-                State::InProgress
-            }
-        }
-    };
-    let same_payload = event.is_none_or(|event| existing.fingerprint == event.fingerprint);
-    Ok(Outcome { same_payload, fresh, ..Outcome::new(id, state) })
-}
-
 /// The alert itself is raised by the statement that buries the execution.
 fn log_dead(id: Uuid, error: &str) {
     let error = executions::shorten(error);
     alerts::log(Severity::Critical, "dead_letter", &format!("execution {id} went to the dead letters: {error}"));
-}
-
-impl From<HandlerError> for Failure {
-    fn from(error: HandlerError) -> Self {
-        let HandlerError { message: error, permanent, retry_after, told } = error;
-        Self { kind: Kind::Handler, error, told, permanent, retry_after }
-    }
-}
-
-impl HandlerError {
-    /// Of a handler that was stopped somewhere in its middle: whether it may start again is its own word.
-    fn crashed(mut self, kind: Kind, rerun: bool) -> Failure {
-        self.permanent |= !rerun;
-        Failure { kind, ..self.into() }
-    }
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> HandlerError {
-    let words = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
-    let error = HandlerError::retry(format!("the handler panicked: {words}"));
-    // Nobody wrote these words for others to read: an `unwrap` prints whatever it holds.
-    HandlerError { told: Some(errors::title(&error.message)), ..error }
-}
-
-fn timed_out(limit: Duration) -> HandlerError {
-    HandlerError::retry(format!("the handler did not finish within {:.1} s", limit.as_secs_f64()))
 }

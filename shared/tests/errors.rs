@@ -244,3 +244,40 @@ async fn side_by_side_nothing_is_lost() {
     futures_util::future::join_all(apps.iter().map(count)).await;
     assert_eq!(world.state().await, "180 0 f t");
 }
+
+/// Workers side by side tell of each error once.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_who_flush_at_once_tell_of_everything_once() {
+    let world = World::new().await;
+    for n in 0..30 {
+        world.record("handler", &format!("h{n}"), "the other side is busy").await.unwrap();
+    }
+    let others: Vec<_> =
+        (0..4).map(|_| Database::new(world.kept.app_url(), Credentials::Url, &[]).unwrap().of_release(None)).collect();
+    let told =
+        futures_util::future::join_all(others.iter().map(|database| async {
+            flush(&mut database.session().await.unwrap(), Some("SENTRY_DSN")).await.unwrap()
+        }));
+    let told: usize = told.await.into_iter().sum::<usize>() + world.flush().await;
+    let effects = "SELECT count(DISTINCT effect ->> 'fingerprint') FROM outbox WHERE destination = 'tracker'";
+    let messages = world.kept.count("SELECT count(*) FROM outbox").await;
+    assert_eq!((told, messages, world.kept.count(effects).await), (30, 30, 30));
+}
+
+/// Strangers can make many kinds of unfit data: they take no turn of a handler's.
+#[tokio::test]
+async fn a_flood_of_unfit_data_leaves_room_for_what_is_ours() {
+    let world = World::new().await;
+    for n in 0..80 {
+        world.record("invalid_data", &format!("stripe type.{n}"), "the data does not fit its type: /a").await.unwrap();
+    }
+    world.record("panic", "record_payment", "a bug").await.unwrap();
+    world.flush().await;
+    let told = |kind: &str| format!("SELECT count(*) FROM errors WHERE kind = '{kind}' AND told_at IS NOT NULL");
+    assert_eq!(world.kept.count(&told("panic")).await, 1, "it came last, and goes first");
+    for _ in 0..10 {
+        world.flush().await;
+    }
+    let most = world.kept.count(&told("invalid_data")).await;
+    assert!((50..70).contains(&most), "half of a day's 100, and what one look takes at once: {most}");
+}

@@ -33,6 +33,10 @@ pub struct SeenSpan {
     pub trace_id: String,
     pub span_id: String,
     pub parent_id: String,
+    /// What was logged in it, if that went along.
+    pub events: usize,
+    /// The names of its attributes.
+    pub attributes: Vec<String>,
 }
 
 impl Receiver {
@@ -109,6 +113,8 @@ fn spans(seen: &Seen) -> Vec<SeenSpan> {
         trace_id: hex::encode(&span.trace_id),
         span_id: hex::encode(&span.span_id),
         parent_id: hex::encode(&span.parent_span_id),
+        events: span.events.len(),
+        attributes: span.attributes.into_iter().map(|attribute| attribute.key).collect(),
     });
     spans.collect()
 }

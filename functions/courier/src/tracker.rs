@@ -1,19 +1,21 @@
 //! Errors, told to a tracker that speaks Sentry's protocol: an event in an envelope
 //! (<https://develop.sentry.dev/sdk/foundations/data-model/envelopes/>), to the place and with the key that the DSN has
-//! (<https://develop.sentry.dev/sdk/foundations/transport/authentication/>).
+//! (<https://develop.sentry.dev/sdk/foundations/transport/authentication/>). Both are `sentry-types`', the tracker's own library for it.
 //!
 //! The grouping is ours: the event carries the fingerprint that the error has in the database. Its id is the outbox's, so that one which
 //! is sent twice is one. Deliberately absent: breadcrumbs, requests, users, stack traces: what could be a payload, or is not known.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use aws_lc_rs::digest;
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::{Value, json};
+use sentry_types::{
+    Dsn,
+    protocol::v7::{Context, Envelope, EnvelopeHeaders, Event, Exception, Level, SpanId, TraceContext, TraceId, Value},
+};
 use shared::outbox::Sighting;
-use url::Url;
 use uuid::Uuid;
 
 use crate::{
@@ -41,88 +43,80 @@ pub(crate) struct Report<'r> {
     pub now: Timestamp,
 }
 
-/// Where events go, and with which key.
-struct Dsn {
-    envelope: Url,
-    key: String,
-}
-
-pub(crate) fn call(report: &Report<'_>, dsn: &Used) -> Result<Call, Trouble> {
-    let Dsn { envelope, key } = read(dsn)?;
-    let mut call = Call::post_to(envelope, "application/x-sentry-envelope", self::envelope(report));
-    let auth = format!("Sentry sentry_version=7, sentry_client={CLIENT}, sentry_key={key}");
-    let mut auth = HeaderValue::try_from(auth).map_err(|_| unfit(dsn))?;
+pub(crate) fn call(report: &Report<'_>, secret: &Used) -> Result<Call, Trouble> {
+    let dsn = read(secret)?;
+    let mut call = Call::post_to(dsn.envelope_api_url(), "application/x-sentry-envelope", envelope(report)?);
+    let mut auth = HeaderValue::try_from(dsn.to_auth(Some(CLIENT)).to_string()).map_err(|_| unfit(secret))?;
     auth.set_sensitive(true);
     call.headers.insert(AUTH, auth);
-    // The key by a name of its own: it is not what the secret's newest value is compared with.
-    let key = Used { name: format!("{}'s key", dsn.name), value: SecretString::from(key) };
-    call.secrets = vec![dsn.clone(), key];
+    // By names of their own: they are not what the secret's newest value is compared with.
+    let named = |key: &str| Used { name: format!("{}'s key", secret.name), value: SecretString::from(key) };
+    call.secrets = [Some(dsn.public_key()), dsn.secret_key()].into_iter().flatten().map(named).collect();
+    call.secrets.push(secret.clone());
     Ok(call)
 }
 
-/// `https://<key>@<host>/<prefix>/<project>` becomes `https://<host>/<prefix>/api/<project>/envelope/`. An old one has a second key
-/// behind the first, which nobody asks for any more. What is wrong with it is said without it.
-fn read(dsn: &Used) -> Result<Dsn, Trouble> {
-    let problem = || unfit(dsn);
-    let mut url = Url::parse(dsn.value.expose_secret().trim()).map_err(|_| problem())?;
-    let key = url.username().to_owned();
-    let path = url.path().trim_matches('/').to_owned();
-    let (prefix, project) = path.rsplit_once('/').unwrap_or(("", &path));
-    let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none() || !plain(&key) || !plain(project) {
-        return Err(problem());
-    }
-    url.set_username("").and_then(|()| url.set_password(None)).map_err(|()| problem())?;
-    let prefix = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
-    url.set_path(&format!("{prefix}/api/{project}/envelope/"));
-    url.set_query(None);
-    url.set_fragment(None);
-    Ok(Dsn { envelope: url, key })
+/// What is wrong with it is said without it.
+fn read(secret: &Used) -> Result<Dsn, Trouble> {
+    secret.value.expose_secret().trim().parse().map_err(|_| unfit(secret))
 }
 
-fn unfit(dsn: &Used) -> Trouble {
-    Trouble::Unfit(format!("the secret {} is not a DSN: https://<key>@<host>/<project>", dsn.name))
+fn unfit(secret: &Used) -> Trouble {
+    Trouble::Unfit(format!("the secret {} is not a DSN: https://<key>@<host>/<project>", secret.name))
 }
 
-/// Three lines: about the envelope, about the event, the event.
-fn envelope(report: &Report<'_>) -> String {
-    let event = event(report).to_string();
-    let about = json!({"event_id": report.id.simple().to_string(), "sent_at": report.now});
-    let item = json!({"type": "event", "length": event.len(), "content_type": "application/json"});
-    format!("{about}\n{item}\n{event}\n")
+fn envelope(report: &Report<'_>) -> Result<String, Trouble> {
+    let about = EnvelopeHeaders::new().with_event_id(report.id).with_sent_at(report.now.into());
+    let mut envelope = Envelope::new().with_headers(about);
+    envelope.add_item(event(report));
+    let mut text = Vec::new();
+    let written = envelope.to_writer(&mut text).map_err(|error| error.to_string());
+    let text = written.and_then(|()| String::from_utf8(text).map_err(|error| error.to_string()));
+    text.map_err(|error| Trouble::Unfit(format!("the error cannot be written for the tracker: {error}")))
 }
 
-fn event(report: &Report<'_>) -> Value {
+fn event(report: &Report<'_>) -> Event<'static> {
     let Report { sighting, id, stage, .. } = report;
-    let level = if matches!(sighting.error.as_str(), "panic" | "crash") { "fatal" } else { "error" };
-    let message = cut_chars(&sighting.message, LONGEST_MESSAGE);
-    let mut event = json!({
-        "event_id": id.simple().to_string(),
-        "timestamp": sighting.last_seen,
-        "level": level,
-        "platform": "native",
-        "logger": "solo-os",
-        "environment": stage,
-        "transaction": cut_chars(&one_line(&sighting.culprit), LONGEST_TAG),
-        "fingerprint": [sighting.fingerprint],
-        "tags": tags(sighting),
-        "contexts": {"trace": trace(sighting, *id)},
-        "extra": {
-            "title": sighting.title, "times": sighting.count, "first_seen": sighting.first_seen,
-            "regressions": sighting.regressions, "show": format!("solo errors show {}", sighting.fingerprint),
-        },
-        "exception": {"values": [{"type": sighting.error, "value": message}]},
-    });
-    if let Some(release) = &sighting.release {
-        event["release"] = release.as_str().into();
+    let fatal = matches!(sighting.error.as_str(), "panic" | "crash");
+    let exception = Exception {
+        ty: sighting.error.clone(),
+        value: Some(cut_chars(&sighting.message, LONGEST_MESSAGE)),
+        ..Exception::default()
+    };
+    Event {
+        event_id: *id,
+        timestamp: sighting.last_seen.into(),
+        level: if fatal { Level::Fatal } else { Level::Error },
+        platform: "native".into(),
+        logger: Some("solo-os".to_owned()),
+        environment: Some((*stage).to_owned().into()),
+        release: sighting.release.clone().map(Into::into),
+        transaction: Some(cut_chars(&one_line(&sighting.culprit), LONGEST_TAG)),
+        fingerprint: vec![sighting.fingerprint.clone().into()].into(),
+        tags: tags(sighting),
+        contexts: [("trace".to_owned(), trace(sighting, *id))].into(),
+        extra: extra(sighting),
+        exception: vec![exception].into(),
+        ..Event::default()
     }
-    event
+}
+
+fn extra(sighting: &Sighting) -> BTreeMap<String, Value> {
+    let all: [(&str, Value); 5] = [
+        ("title", sighting.title.as_str().into()),
+        ("times", sighting.count.into()),
+        ("first_seen", sighting.first_seen.to_string().into()),
+        ("regressions", sighting.regressions.into()),
+        ("show", format!("solo errors show {}", sighting.fingerprint).into()),
+    ];
+    all.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 /// Those that there are: one line each, as long as the tracker takes.
-fn tags(sighting: &Sighting) -> Value {
+fn tags(sighting: &Sighting) -> BTreeMap<String, String> {
     let execution_id = sighting.execution_id.map(|id| id.to_string());
-    let culprit = if sighting.error == "job" { "job" } else { "handler" };
+    // A crash may be of either; what failed at an event has its source.
+    let culprit = if sighting.source.is_none() { "job" } else { "handler" };
     let all = [
         (culprit, Some(sighting.culprit.as_str())),
         ("kind", Some(sighting.error.as_str())),
@@ -133,22 +127,22 @@ fn tags(sighting: &Sighting) -> Value {
     ];
     let fit = |text: &str| cut_chars(&one_line(text), LONGEST_TAG);
     let there = all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), fit(value?))));
-    there
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| (name, value.into()))
-        .collect::<serde_json::Map<_, _>>()
-        .into()
+    there.filter(|(_, value)| !value.is_empty()).collect()
 }
 
 /// Errors of one correlation id are of one trace. An id that is a UUID is the trace's own; of any other it follows.
-fn trace(sighting: &Sighting, id: Uuid) -> Value {
+fn trace(sighting: &Sighting, id: Uuid) -> Context {
     let correlation = sighting.correlation_id.as_deref().unwrap_or(&sighting.fingerprint);
     let trace_id = correlation.parse::<Uuid>().unwrap_or_else(|_| {
         let hash = digest::digest(&digest::SHA256, correlation.as_bytes());
         Uuid::from_slice(&hash.as_ref()[..16]).unwrap_or(id)
     });
-    let span_id = format!("{:016x}", id.as_u64_pair().1);
-    json!({"type": "trace", "trace_id": trace_id.simple().to_string(), "span_id": span_id})
+    TraceContext {
+        trace_id: TraceId::from(*trace_id.as_bytes()),
+        span_id: SpanId::from(id.as_u64_pair().1.to_be_bytes()),
+        ..TraceContext::default()
+    }
+    .into()
 }
 
 /// For how long the tracker wants no more errors: `60:error;transaction:key, 2700::organization`, the longest of those that speak of

@@ -7,7 +7,8 @@
 //! | `/health` | database, queue, bucket, all at once | 200, or 503 when the database is out; the details with the health token |
 //! | `/metrics` | the database | 200 with the health token, 401 without |
 //!
-//! No answer takes longer than 2 s, whatever hangs (that of `/metrics` 4 s: it looks at the token first). What was found is kept for 2 s in each environment, and answers say so
+//! No answer takes longer than 2 s, whatever hangs (that of `/metrics` 4 s: it looks first, and reads then;
+//! and the first one of an environment may wait 1 s for the connection). What was found is kept for 2 s in each environment, and answers say so
 //! (`Cache-Control: max-age`): asking often puts no load on anything. Each client address may ask so often as `[limits]` in
 //! `solo.toml` says; more is answered with 429.
 //!
@@ -24,7 +25,7 @@ mod settings;
 
 pub use settings::{Services, Settings};
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -47,6 +48,9 @@ use kept::Kept;
 use memory::Memory;
 use metrics::Figures;
 use probes::{PROBE, PROBE_WITHIN, Probe, Probes};
+
+/// For the connection that is opened during init.
+const WARM_WITHIN: Duration = Duration::from_secs(1);
 
 /// What one environment holds from init on.
 pub struct Environment {
@@ -76,7 +80,7 @@ impl Environment {
         let login = Credentials::new(settings.database.secret_id.clone(), &services.secrets);
         Ok(Self {
             database: Database::new(settings.database.url.clone(), login, &[PROBE])?,
-            secrets: Secrets::new(services.secrets, settings.app_secret_id.clone()),
+            secrets: Secrets::refreshed(services.secrets, settings.app_secret_id.clone(), settings.refresh),
             limiter: ClientLimiter::new(&settings.file.limits),
             probes: Probes::new(services.queue, services.storage, settings.kept_for),
             deployment: Kept::new(settings.kept_for, clock::now),
@@ -86,10 +90,13 @@ impl Environment {
         })
     }
 
-    /// Opens the connection ahead of the first probe. Failing is what probes are for.
+    /// Opens the connection ahead of the first probe. Failing is what probes are for, and so is waiting: a database that says nothing
+    /// does not keep the first answer back for long.
     pub async fn warm_up(&self) {
-        if let Err(error) = self.database.open().await {
-            tracing::warn!(%error, "no database yet");
+        match timeout(WARM_WITHIN, self.database.open()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "no database yet"),
+            Err(_) => tracing::warn!("no database yet: it does not answer"),
         }
     }
 

@@ -4,7 +4,8 @@
 //! closed lists (statuses, severities, jobs): no sender and no event type becomes a series.
 //!
 //! With the database out the answer is 200 all the same, with `solo_database_up 0` and none of the figures: a scrape that fails
-//! tells less. Without the token it is 401; when the token cannot be checked, 503.
+//! tells less. A database that answers, but not this statement (a lock, a migration, a missing grant), is
+//! `solo_scrape_success 0`. Without the token it is 401; when the token cannot be checked, 503.
 //!
 //! Deliberately absent: rates and latencies of requests, which `CloudWatch` has; figures of the process, which are those of one
 //! environment among several.
@@ -57,7 +58,7 @@ const FAMILIES: &[(&str, Option<&str>, &str)] = &[
     (
         "outbox",
         Some("status"),
-        "Effects that are not delivered; lost pings left out. Counted up to 10000: 10001 is more.",
+        "Effects that are not delivered; lost pings and reports of errors left out. Counted up to 10000: 10001 is more.",
     ),
     (
         "outbox_oldest_seconds",
@@ -92,7 +93,7 @@ pub struct Figure {
     value: f64,
 }
 
-/// None when the database is out.
+/// None when they cannot be read.
 pub type Figures = Option<Arc<[Figure]>>;
 
 pub(crate) async fn metrics(
@@ -100,7 +101,10 @@ pub(crate) async fn metrics(
     request: Request,
 ) -> Result<Response, Problem> {
     environment.limiter.check(client_address(&request)).map_err(too_many)?;
-    match environment.token(request.headers()).await {
+    // Both may take their 2 s. Without the token this is a look that /health/ready gives to everyone.
+    let database = environment.probes.database(&environment.database);
+    let (token, database) = tokio::join!(environment.token(request.headers()), database);
+    match token {
         Token::Valid => {}
         Token::Invalid => return Ok(unauthorized()),
         Token::Unknown => {
@@ -109,13 +113,14 @@ pub(crate) async fn metrics(
             return Err(problem.retry_after(Duration::from_secs(5)));
         }
     }
-    let figures = environment.figures.get(read(&environment.database)).await;
+    let up = database.is_ok();
+    let figures = if up { environment.figures.get(read(&environment.database)).await } else { None };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE)),
         (header::CACHE_CONTROL, Audience::Caller.cache_control(environment.settings.kept_for)),
         (header::VARY, HeaderValue::from_static("authorization")),
     ];
-    Ok((headers, page(&figures, environment.settings.release.as_deref())).into_response())
+    Ok((headers, page(up, &figures, environment.settings.release.as_deref())).into_response())
 }
 
 fn unauthorized() -> Response {
@@ -126,16 +131,20 @@ fn unauthorized() -> Response {
     response
 }
 
-fn page(figures: &Figures, release: Option<&str>) -> String {
+fn page(up: bool, figures: &Figures, release: Option<&str>) -> String {
     let mut page = Page::default();
     let labels = vec![("version", env!("CARGO_PKG_VERSION")), ("release", release.unwrap_or_default())];
     page.gauges("solo_build_info", "1, with what is deployed.", [(labels, 1.0)]);
-    let up = if figures.is_some() { 1.0 } else { 0.0 };
-    page.gauges(
-        "solo_database_up",
-        "1 when the database answered. Everything else is absent when not.",
-        [(vec![], up)],
-    );
+    for (name, help, so) in [
+        ("solo_database_up", "1 when the database answers.", up),
+        (
+            "solo_scrape_success",
+            "1 when the figures could be read. All that follow are absent when not.",
+            figures.is_some(),
+        ),
+    ] {
+        page.gauges(name, help, [(vec![], f64::from(u8::from(so)))]);
+    }
     for (family, label, help) in FAMILIES {
         let of_family = figures.iter().flat_map(|all| all.iter()).filter(|figure| figure.family == *family);
         let samples =

@@ -7,7 +7,7 @@ use shared::{
     config::{DatabaseConfig, Env, Faults, SoloToml},
     objects::{ObjectStore, S3},
     queue::{Queue, Sqs},
-    secrets::{SecretSource, SecretsManager},
+    secrets::{Refresh, SecretSource, SecretsManager},
     telemetry::{LogFormat, LogLevel},
 };
 
@@ -18,6 +18,8 @@ const BUILT_IN: &str = include_str!("../../../solo.toml");
 
 /// How long what was found is told again, unless a test says otherwise. Whoever watches asks every 10 s or less often.
 const KEPT_FOR: Duration = Duration::from_secs(2);
+/// For the secrets manager to answer, its repetition included.
+const SECRET_WITHIN: Duration = Duration::from_millis(1_500);
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -34,6 +36,8 @@ pub struct Settings {
     pub memory_limit: Option<u64>,
     /// How long what was found is told again, without another look.
     pub kept_for: Duration,
+    /// When the token is read anew.
+    pub refresh: Refresh,
     pub log_level: LogLevel,
     pub log_format: LogFormat,
     pub file: SoloToml,
@@ -61,6 +65,7 @@ impl Settings {
                     release: env.optional("RELEASE"),
                     memory_limit: megabytes.map(|megabytes| megabytes * MEGABYTE),
                     kept_for: KEPT_FOR,
+                    refresh: Refresh::default(),
                     log_level,
                     log_format,
                     file,
@@ -82,8 +87,11 @@ impl Services {
     pub fn of(config: &SdkConfig, settings: &Settings) -> Self {
         let ends = TimeoutConfig::builder().connect_timeout(PROBE_WITHIN / 2).operation_timeout(PROBE_WITHIN);
         let looks = config.clone().into_builder().timeout_config(ends.build()).build();
+        // Given up by itself, before its caller gives up: what was read before is used then.
+        let ends = TimeoutConfig::builder().connect_timeout(PROBE_WITHIN / 2).operation_timeout(SECRET_WITHIN);
+        let secrets = config.clone().into_builder().timeout_config(ends.build()).build();
         Self {
-            secrets: Arc::new(SecretsManager::new(config)),
+            secrets: Arc::new(SecretsManager::new(&secrets)),
             queue: Arc::new(Sqs::new(&looks, settings.inbox_url.clone())),
             storage: Arc::new(S3::new(&looks, settings.assets_bucket.clone())),
         }

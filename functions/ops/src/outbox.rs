@@ -15,15 +15,15 @@ use crate::{
     page::Paging,
 };
 
-/// The ids grow with time (UUID version 7), and have an index. Pings that were lost need nobody: they are only among the dead when
-/// they are asked for by their destination.
+/// The ids grow with time (UUID version 7), and have an index. Pings and reports of errors that were lost need nobody: they are only
+/// among the dead when they are asked for by their destination (`ping`, `tracker`).
 const LIST: &str = "
     SELECT id, execution_id, effect ->> 'kind' AS kind, destination, status, created_at, relay_at, relays, attempts,
            finished_at, response_status, last_error
       FROM outbox
      WHERE ($1::text IS NULL OR status = $1)
        AND ($2::text IS NULL OR destination = $2)
-       AND ($1::text IS DISTINCT FROM 'dead' OR $2::text IS NOT NULL OR effect ->> 'kind' IS DISTINCT FROM 'ping')
+       AND ($1::text IS DISTINCT FROM 'dead' OR $2::text IS NOT NULL OR COALESCE(effect ->> 'kind', '') NOT IN ('ping', 'error'))
        AND ($3::uuid IS NULL OR id < $3)
      ORDER BY id DESC
      LIMIT $4";

@@ -45,12 +45,12 @@ pub(crate) fn to_provider(outcome: Outcome, on_failure: OnFailure, event: &Envel
 }
 
 /// To a first-party client.
-pub(crate) fn to_client(outcome: Outcome, event: &Envelope) -> Response {
+pub(crate) fn to_client(outcome: Outcome, event: &Envelope) -> Result<Response, Problem> {
     if !outcome.same_payload {
         let detail = "This idempotency key came with other contents before. Use a new key for a new event.";
-        return Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail).into_response();
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail));
     }
-    match outcome.state {
+    Ok(match outcome.state {
         State::Completed => accepted(StatusCode::OK, "ok", outcome.id, event, None),
         State::AlreadyCompleted => {
             let first = json!({"status": "ok", "execution_id": outcome.id});
@@ -59,14 +59,13 @@ pub(crate) fn to_client(outcome: Outcome, event: &Envelope) -> Response {
         State::Ignored => accepted(StatusCode::OK, "ignored", outcome.id, event, None),
         State::InProgress => {
             let detail = "An event with this idempotency key is being handled. Ask again later.";
-            Problem::new(StatusCode::CONFLICT, "in_progress", detail)
+            return Err(Problem::new(StatusCode::CONFLICT, "in_progress", detail)
                 .with("execution_id", outcome.id.to_string())
-                .retry_after(IN_PROGRESS_WAIT)
-                .into_response()
+                .retry_after(IN_PROGRESS_WAIT));
         }
         State::WillRetry { at } => will_retry(outcome.id, at, event),
         State::Dead => accepted(StatusCode::ACCEPTED, "dead_lettered", outcome.id, event, None),
-    }
+    })
 }
 
 /// To both: the event is ours, and is run when the queue's turn comes.

@@ -84,10 +84,10 @@ async fn handle(environment: &Environment, request: Request) -> Result<Response,
         Resolution::Invalid(invalid) => return Err(invalid_payload(&inside_data(invalid))),
         Resolution::Ready(_) | Resolution::Unhandled { known_type: true } => {}
     }
-    Ok(match environment.deliver(&event, resolution, Mode::Direct, &parts.extensions).await? {
+    match environment.deliver(&event, resolution, Mode::Direct, &parts.extensions).await? {
         Delivered::Ran(outcome) => answer::to_client(outcome, &event),
-        Delivered::Queued => answer::queued(&event),
-    })
+        Delivered::Queued => Ok(answer::queued(&event)),
+    }
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {

@@ -31,7 +31,7 @@ async fn log_of_a_bad_day(level: LogLevel) -> (World, String) {
         send(&environment, world.stripe(&event)).await;
         send(&environment, world.event("k", &first_party())).await;
     }
-    for todo in ["retry", "fail", "panic"] {
+    for todo in ["retry", "fail", "panic", "have its data refused"] {
         send(&environment, world.stripe(&script(todo))).await;
     }
     let forger = SecretString::from("whsec_the_forgers_own_secret_0123456789");
@@ -76,7 +76,7 @@ fn no_secret_and_at_info_no_payload(world: &World, log: &str, level: LogLevel) {
     ] {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
-    for payload in ["founder@example.com", "cus_NffrFeUfNV2Hib", "amount_paid\":", "a name that nobody"] {
+    for payload in ["founder@example.com", "cus_NffrFeUfNV2Hib", "amount_paid\":", "a name that nobody", "s3cret"] {
         assert!(level == LogLevel::Debug || !log.contains(payload), "{payload} in {log}");
     }
 }

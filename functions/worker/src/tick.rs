@@ -6,7 +6,6 @@ use shared::{
     db::{DbError, Session},
     errors, executions,
     jobs::{self, Watched},
-    metrics::{self, About, Metric},
     outbox, telemetry,
 };
 use tokio::time::{Instant, timeout_at};
@@ -88,13 +87,8 @@ impl Worker {
         while Instant::now() < deadline {
             let once = self.handlers.once();
             let swept = executions::sweep(&mut session, SWEPT_AT_ONCE, &self.config.retry, once).await?;
-            all += swept.retried + swept.dead;
-            for (metric, by) in [(Metric::Failed, swept.retried), (Metric::Dead, swept.dead)] {
-                if by > 0 {
-                    metrics::count(metric, About::Stage, by);
-                }
-            }
-            if swept.retried + swept.dead < usize::from(SWEPT_AT_ONCE) {
+            all += swept.all();
+            if swept.all() < usize::from(SWEPT_AT_ONCE) {
                 break;
             }
         }

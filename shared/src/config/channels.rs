@@ -92,6 +92,9 @@ impl Default for OutboundLimits {
     }
 }
 
+/// Destinations of the outbox that are no channels: limits and alerts know them by these names.
+const OTHERS: [&str; 2] = ["ping", "tracker"];
+
 /// What the parts must say about each other.
 pub(super) fn check(
     alerting: &Alerting,
@@ -102,6 +105,10 @@ pub(super) fn check(
     if let Some(missing) = named.into_iter().find(|name| !channels.contains_key(*name)) {
         let problem = format!("sends alerts to the channel {missing:?}, which is not there");
         return Err(Fault::new("solo.toml", &problem).hint(&format!("add [channels.{missing}], or take it out")));
+    }
+    if let Some(taken) = channels.keys().find(|name| OTHERS.contains(&name.as_str())) {
+        let problem = format!("has a channel named {taken:?}, which is the name of another destination");
+        return Err(Fault::new("solo.toml", &problem).hint("give it another name"));
     }
     if !(1..=10).contains(&outbound.max_attempts) {
         let problem = format!("has outbound.max_attempts = {}", outbound.max_attempts);
@@ -123,6 +130,7 @@ mod tests {
             ("[channels.ops]\nkind = 'pigeon'", "pigeon"),
             ("[channels.ops]\nkind = 'slack'\nsecret = 'A'\nurl = 'x'", "url"),
             ("[channels.ops]\nkind = 'slack'", "secret"),
+            ("[channels.tracker]\nkind = 'slack'\nsecret = 'A'", "tracker"),
             ("[outbound]\nmax_attempts = 0", "max_attempts"),
             ("[outbound.destinations.'api.example.com']\nburst = 0", "burst"),
         ] {

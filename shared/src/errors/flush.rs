@@ -24,14 +24,15 @@ pub async fn flush(session: &mut Session<'_>, tracker: Option<&str>) -> Result<u
     }
     session.begin().await?;
     let rows = session.query(TAKE, &[&MOST_AT_ONCE, &MOST_IN_A_DAY]).await?;
-    for row in &rows {
+    let effects = rows.iter().map(|row| {
         let sighting = read(row, secret)?;
         let correlation_id = sighting.correlation_id.clone().unwrap_or_else(|| sighting.fingerprint.clone());
-        let effect = Effect::Error(Box::new(sighting));
-        outbox::enqueue(session, &effect, None, None, &correlation_id, None).await?;
-    }
-    session.commit().await?;
-    Ok(rows.len())
+        Ok((Effect::Error(Box::new(sighting)), correlation_id))
+    });
+    let effects = effects.collect::<Result<Vec<_>, DbError>>()?;
+    // The rows are held until then, and whoever fails with one of these errors waits.
+    outbox::enqueue_and_commit(session, &effects).await?;
+    Ok(effects.len())
 }
 
 fn read(row: &Row, secret: &str) -> Result<Sighting, DbError> {

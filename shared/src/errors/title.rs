@@ -16,8 +16,9 @@ const URL: &str = "<url>";
 /// Two errors are the same when kind, culprit and title are, so a change in here makes new ones of all that are open.
 pub fn title(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| line.chars().any(char::is_alphanumeric)).unwrap_or_default();
+    let whole = text.trim_end().ends_with(line) && line.chars().nth(READ).is_none();
     let line: String = line.chars().take(READ).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let unquoted = without_quotes(&line);
+    let unquoted = without_quotes(&line, whole);
     let words: Vec<String> = unquoted.split_whitespace().map(word).collect();
     let mut title = words.join(" ");
     for name in [TEXT, NUMBER, ID, EMAIL, URL] {
@@ -31,8 +32,8 @@ pub fn title(text: &str) -> String {
 }
 
 /// `"a b" is not 'c'` becomes `<text> is not <text>`. A quotation mark within a word is an apostrophe, and one that is never closed
-/// is only itself.
-fn without_quotes(line: &str) -> String {
+/// is only itself, unless the text goes on behind the line, where its end may be.
+fn without_quotes(line: &str, whole: bool) -> String {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
     while let Some(first) = rest.chars().next() {
@@ -47,6 +48,10 @@ fn without_quotes(line: &str) -> String {
             Some(end) => {
                 out.push_str(TEXT);
                 rest = &after[end..];
+            }
+            None if closing.is_some_and(|closing| closing != '\'' && !whole) => {
+                out.push_str(TEXT);
+                return out;
             }
             None => {
                 out.push(first);
@@ -146,10 +151,21 @@ mod tests {
             ("  \n \t--\n  the real\tone \n more", "the real one"),
             ("nicht gefunden: Žluťoučký kůň ٣", "nicht gefunden: Žluťoučký kůň <n>"),
             ("an \"open quote", "an \"open quote"),
+            ("an \"open quote\nthat ends\" here", "an <text>"),
+            ("two lines, 'tis\nsaid", "two lines, 'tis"),
             ("", "no words"),
             ("\0\u{1b}\n--", "no words"),
         ] {
             assert_eq!(title(text), expected, "{text:?}");
+        }
+    }
+
+    /// A panic that prints what it holds is told by its title alone.
+    #[test]
+    fn a_quotation_that_is_cut_is_none_of_the_title() {
+        for text in [format!("unexpected body: \"{}\"", "Ada Lovelace ".repeat(200)), "got “Ada\nLovelace”".into()]
+        {
+            assert!(!title(&text).contains("Ada"), "{}", title(&text));
         }
     }
 

@@ -34,10 +34,23 @@ impl InvalidPayload {
         Self { errors: vec![error] }
     }
 
-    /// Where the errors are, without what they quote: for logs.
+    /// Where the errors are, without what they quote: for logs, alerts and trackers. A segment that is no name of a field is a key of a
+    /// map, and so somebody's data; at most 1,000 characters.
     pub fn fields(&self) -> String {
-        self.errors.iter().map(|error| error.field.as_str()).collect::<Vec<_>>().join(" ")
+        let places = self.errors.iter().map(|error| {
+            let segments = error.field.split('/').map(|segment| if is_name(segment) { segment } else { "<key>" });
+            segments.collect::<Vec<_>>().join("/")
+        });
+        places.collect::<Vec<_>>().join(" ").chars().take(LONGEST_PLACES).collect()
     }
+}
+
+const LONGEST_PLACES: usize = 1_000;
+const LONGEST_NAME: usize = 40;
+
+/// As fields are called, or an index; empty before the first one. A key that looks like one passes.
+fn is_name(segment: &str) -> bool {
+    segment.len() <= LONGEST_NAME && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-$".contains(&byte))
 }
 
 impl fmt::Display for InvalidPayload {
@@ -113,5 +126,22 @@ impl<'v> Fields<'v> {
             return Err(InvalidPayload { errors: self.errors });
         }
         build().ok_or_else(|| InvalidPayload::of(FieldError::new("", "is incomplete")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_told_and_keys_of_maps_are_not() {
+        let of = |fields: &[&str]| {
+            let errors = fields.iter().map(|field| FieldError::new(field, "is \"Ada\"")).collect();
+            InvalidPayload { errors }.fields()
+        };
+        assert_eq!(of(&["lines/0/amount_paid", ""]), "/lines/0/amount_paid ");
+        assert_eq!(of(&["seats/ada@example.com/x", "seats/Ada Lovelace"]), "/seats/<key>/x /seats/<key>");
+        assert_eq!(of(&[&"k".repeat(1_000_000)]), "/<key>");
+        assert_eq!(of(&["a_place"; 1_000]).chars().count(), 1_000);
     }
 }

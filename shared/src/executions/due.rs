@@ -11,6 +11,7 @@ use crate::{
     db::{DbError, Session},
     events::Envelope,
     inbox::{InboxError, restore},
+    metrics::{self, About, Metric},
     retry::RetryPolicy,
 };
 
@@ -73,7 +74,12 @@ pub(crate) async fn start(
         return Ok(None);
     };
     let attempt: i16 = row.try_get("attempt")?;
-    Ok(Some(Owned { id: due.id, fence: due.fence, attempt: u16::try_from(attempt).unwrap_or_default() }))
+    Ok(Some(Owned {
+        id: due.id,
+        fence: due.fence,
+        attempt: u16::try_from(attempt).unwrap_or_default(),
+        after_crash: false,
+    }))
 }
 
 /// Gives back what was taken and not begun.
@@ -85,8 +91,18 @@ pub async fn release(session: &mut Session<'_>, rest: &[Due]) -> Result<(), DbEr
 /// What a sweep found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
+    /// Attempts that crashed, to be followed by another one.
     pub retried: usize,
+    /// Attempts that crashed and were the last.
     pub dead: usize,
+    /// What had not begun: no attempt of it counts, and it is due at once.
+    pub not_begun: usize,
+}
+
+impl Swept {
+    pub fn all(&self) -> usize {
+        self.retried + self.dead + self.not_begun
+    }
 }
 
 /// Looks after up to `limit` executions whose lease ran out. `once` are the handlers that must not be rerun after a crash.
@@ -103,7 +119,18 @@ pub async fn sweep(
         let (id, status): (Uuid, &str) = (row.try_get("id")?, row.try_get("status")?);
         let error: &str = row.try_get("last_error")?;
         tracing::warn!(execution_id = %id, status, error, "its lease had run out");
-        if status == "dead" { swept.dead += 1 } else { swept.retried += 1 }
+        let about = About::Event(row.try_get("source")?, row.try_get("event_type")?);
+        match (row.try_get("begun")?, status) {
+            (false, _) => swept.not_begun += 1,
+            (true, "dead") => {
+                swept.dead += 1;
+                metrics::count(Metric::Dead, about, 1);
+            }
+            (true, _) => {
+                swept.retried += 1;
+                metrics::count(Metric::Failed, about, 1);
+            }
+        }
     }
     Ok(swept)
 }

@@ -9,13 +9,18 @@ use crate::{errors::Kind, events::InvalidPayload};
 pub struct Failure {
     pub kind: Kind,
     pub error: String,
-    /// In place of the error for the table of errors and the tracker, when the error quotes data.
+    /// In place of the error wherever it is told (log, alerts, table of errors, tracker), when the error quotes data.
     pub told: Option<String>,
     pub permanent: bool,
     pub retry_after: Option<Duration>,
 }
 
 impl Failure {
+    /// The words for everyone. The error itself stays with its execution.
+    pub(crate) fn told(&self) -> &str {
+        self.told.as_deref().unwrap_or(&self.error)
+    }
+
     /// For good: no attempt will make anything else of it.
     pub(crate) fn unfit(error: String, told: Option<String>) -> Self {
         Self { kind: Kind::InvalidData, error, told, permanent: true, retry_after: None }

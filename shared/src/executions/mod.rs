@@ -11,16 +11,19 @@
 
 mod due;
 mod failure;
+mod found;
+mod settle;
 
 pub(crate) use due::start;
 pub use due::{Due, Swept, WARM as WARM_WORKER, due, release, sweep};
 pub use failure::Failure;
-use failure::misfit;
+pub use found::{Claim, Existing, Owned, Status};
+pub use settle::{Settled, settle};
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio_postgres::{Row, types::Json};
+use tokio_postgres::types::Json;
 use uuid::Uuid;
 
 use crate::{
@@ -29,9 +32,9 @@ use crate::{
     events::Envelope,
     retry::RetryPolicy,
 };
+use found::{read_claim, read_existing};
 
 const CLAIM: &str = include_str!("sql/claim.sql");
-const SETTLE: &str = include_str!("sql/settle.sql");
 const FINISH: &str = include_str!("sql/finish.sql");
 const FAIL: &str = include_str!("sql/fail.sql");
 const BURY: &str = include_str!("sql/bury.sql");
@@ -48,45 +51,6 @@ pub const SMOKE_TEST: &str = "solo.smoke_test";
 const LONGEST_ERROR: usize = 2_000;
 /// How often a claim that met the very first insert of its key asks again.
 const CLAIM_TRIES: usize = 5;
-
-/// What a runner holds while an execution is its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Owned {
-    pub id: Uuid,
-    pub fence: i64,
-    /// This attempt's number; the first is 1.
-    pub attempt: u16,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    Processing,
-    Completed,
-    Failed,
-    Dead,
-}
-
-/// An execution as a duplicate delivery finds it.
-#[derive(Clone, Debug)]
-pub struct Existing {
-    pub id: Uuid,
-    pub fence: i64,
-    pub attempt: u16,
-    pub status: Status,
-    pub next_attempt_at: Option<Timestamp>,
-    pub last_error: Option<String>,
-    /// `processing`, but its lease ran out.
-    pub expired: bool,
-    /// Stored without a handler.
-    pub unhandled: bool,
-    pub fingerprint: Vec<u8>,
-}
-
-#[derive(Clone, Debug)]
-pub enum Claim {
-    Owned(Owned),
-    Existing(Existing),
-}
 
 /// How an attempt may be made: for how long it is its runner's, how many there are, and what a crash means.
 #[derive(Clone, Copy, Debug)]
@@ -132,52 +96,6 @@ pub async fn claim(session: &mut Session<'_>, event: &Envelope, handler: &str, t
     Err(DbError::Unexpected("an execution came and went while it was being claimed"))
 }
 
-/// What an event without an attempt is stored as.
-#[derive(Clone, Copy, Debug)]
-pub enum Settled<'a> {
-    /// There is no handler for its type.
-    Unhandled,
-    /// Authentic, but not what its type promises. `fields` names what does not fit, and quotes none of it.
-    Dead { error: &'a str, fields: &'a str },
-}
-
-/// Stores `event` without an attempt, durably.
-pub async fn settle(session: &mut Session<'_>, event: &Envelope, as_: Settled<'_>) -> Result<Claim, DbError> {
-    let id = crate::clock::new_id();
-    let version = i16::try_from(event.version).unwrap_or(i16::MAX);
-    let (status, error, told) = match as_ {
-        Settled::Unhandled => ("completed", None, None),
-        Settled::Dead { error, fields } => ("dead", Some(shorten(error)), Some(misfit(fields))),
-    };
-    let (title, told) = (told.as_deref().map(errors::title), told.as_deref().map(shorten));
-    for _ in 0..CLAIM_TRIES {
-        let row = session
-            .query_opt(
-                SETTLE,
-                &[
-                    &id,
-                    &event.source,
-                    &event.key,
-                    &event.event_type,
-                    &version,
-                    &Json(&*event.payload),
-                    &event.fingerprint.as_slice(),
-                    &event.correlation_id,
-                    &event.occurred_at,
-                    &status,
-                    &error,
-                    &title,
-                    &told,
-                ],
-            )
-            .await?;
-        if let Some(row) = row {
-            return read_claim(&row);
-        }
-    }
-    Err(DbError::Unexpected("an execution came and went while it was being stored"))
-}
-
 /// Completes the execution and commits the open transaction, in one round trip.
 ///
 /// Fails with [`DbError::NotOwned`] when the lease was lost: the transaction is rolled back, the handler's writes with
@@ -204,7 +122,7 @@ pub async fn fail(
     let wait = millis(policy.delay(owned.attempt, failure.retry_after, fraction));
     let max_attempts = i16::try_from(policy.max_attempts).unwrap_or(i16::MAX);
     let error = shorten(&failure.error);
-    let told = failure.told.as_deref().map_or_else(|| error.clone(), shorten);
+    let told = shorten(failure.told());
     let (kind, title) = (failure.kind.as_str(), errors::title(&told));
     let values: &Params<'_> =
         &[&owned.id, &owned.fence, &failure.permanent, &max_attempts, &wait, &error, &kind, &title, &told];
@@ -237,40 +155,6 @@ pub async fn find(session: &mut Session<'_>, id: Uuid) -> Result<Option<Existing
          status = 'processing' AND lease_until <= now() AS expired, handler IS NULL AS unhandled, fingerprint \
          FROM executions WHERE id = $1";
     session.query_opt(FIND, &[&id]).await?.map(|row| read_existing(&row)).transpose()
-}
-
-fn read_claim(row: &Row) -> Result<Claim, DbError> {
-    if row.try_get("owned")? {
-        let attempt: i16 = row.try_get("attempt")?;
-        return Ok(Claim::Owned(Owned {
-            id: row.try_get("id")?,
-            fence: row.try_get("fence")?,
-            attempt: u16::try_from(attempt).unwrap_or_default(),
-        }));
-    }
-    read_existing(row).map(Claim::Existing)
-}
-
-fn read_existing(row: &Row) -> Result<Existing, DbError> {
-    let attempt: i16 = row.try_get("attempt")?;
-    let status = match row.try_get("status")? {
-        "processing" => Status::Processing,
-        "completed" => Status::Completed,
-        "failed" => Status::Failed,
-        "dead" => Status::Dead,
-        _ => return Err(DbError::Unexpected("an execution has a status that this version does not know")),
-    };
-    Ok(Existing {
-        id: row.try_get("id")?,
-        fence: row.try_get("fence")?,
-        attempt: u16::try_from(attempt).unwrap_or_default(),
-        status,
-        next_attempt_at: row.try_get("next_attempt_at")?,
-        last_error: row.try_get("last_error")?,
-        expired: row.try_get("expired")?,
-        unhandled: row.try_get("unhandled")?,
-        fingerprint: row.try_get("fingerprint")?,
-    })
 }
 
 /// As a `double precision`, which is what SQL multiplies an interval by. Exact up to 285,000 years.

@@ -26,7 +26,7 @@ use crate::{
     clock,
     config::SoloToml,
     events::{Envelope, FIRST_PARTY},
-    executions::Due,
+    executions::{Due, Owned},
     handlers::Handlers,
     runner::{Outcome, State},
     telemetry::LogFormat,
@@ -76,9 +76,22 @@ pub fn settled(source: &str, event_type: &str, occurred_at: Option<Timestamp>, o
     }
 }
 
-/// What became of an execution that was due.
+/// A delivery took an event: for the first time, or once more.
+pub(crate) fn claimed(event: &Envelope, owned: &Owned) {
+    let about = About::Event(&event.source, &event.event_type);
+    if owned.attempt > 1 {
+        count(Metric::Retried, about, 1);
+    }
+    if owned.after_crash {
+        count(Metric::Failed, about, 1);
+    }
+}
+
+/// What became of an execution that was due. One that asks for nothing any more is no attempt.
 pub fn retried(due: &Due, outcome: &Outcome) {
-    count(Metric::Retried, About::Event(&due.source, &due.event_type), 1);
+    if outcome.state != State::Ignored {
+        count(Metric::Retried, About::Event(&due.source, &due.event_type), 1);
+    }
     settled(&due.source, &due.event_type, due.occurred_at, outcome);
 }
 

@@ -28,6 +28,21 @@ const ENQUEUE: &str = "
     VALUES ($1, $2, $3, $4, $5, $6, $7)
         ON CONFLICT (idempotency_key) DO NOTHING";
 
+const ENQUEUE_ALL: &str = "
+    INSERT INTO outbox (id, idempotency_key, effect, destination, correlation_id)
+    SELECT id, id::text, effect, destination, correlation_id
+      FROM unnest($1::uuid[], $2::jsonb[], $3::text[], $4::text[]) AS effects (id, effect, destination, correlation_id)";
+
+/// Stores the platform's own effects, each with its correlation id, and commits the session's transaction: one round trip for all.
+pub(crate) async fn enqueue_and_commit(session: &mut Session<'_>, effects: &[(Effect, String)]) -> Result<(), DbError> {
+    let stored = effects.iter().map(|(effect, _)| serde_json::to_value(effect));
+    let stored = stored.collect::<Result<Vec<_>, _>>().map_err(|_| DbError::Unexpected("an effect is not JSON"))?;
+    let ids: Vec<Uuid> = effects.iter().map(|_| clock::new_id()).collect();
+    let destinations: Vec<_> = effects.iter().map(|(effect, _)| effect.destination()).collect();
+    let correlation_ids: Vec<&str> = effects.iter().map(|(_, id)| id.as_str()).collect();
+    session.commit_with(ENQUEUE_ALL, &[&ids, &stored, &destinations, &correlation_ids]).await?
+}
+
 /// Stores an effect in the session's transaction. `false` when an effect with this `key` is there already. Without a key
 /// the effect's own new id is its key.
 pub(crate) async fn enqueue(

@@ -1,6 +1,7 @@
 //! The relay: due rows to the queue, reports back into the rows.
 
 use tokio_postgres::{Row, types::Json};
+use tracing::Span;
 use uuid::Uuid;
 
 use super::{Effect, Outbound, Report, ReportResult, encode, message::VERSION};
@@ -46,15 +47,18 @@ pub async fn relay(session: &mut Session<'_>, queue: &dyn Queue, limit: u16) -> 
     let rows = session.query(CLAIM, &[&i64::from(limit), &MOST_RELAYS, &MOST_SENT]).await?;
     let (mut ids, mut messages): (Vec<Uuid>, Vec<String>) = (Vec::new(), Vec::new());
     let mut pings: Vec<bool> = Vec::new();
+    // They end when the queue has answered.
+    let mut spans: Vec<Span> = Vec::new();
     // What this version cannot read, another may; it comes up again with all that nothing is heard of.
     let mut unread: Vec<Uuid> = Vec::new();
     for row in &rows {
         let id = row.try_get("id").map_err(DbError::from)?;
         match message(row) {
-            Ok((message, ping)) => {
+            Ok((message, ping, span)) => {
                 ids.push(id);
                 messages.push(message);
                 pings.push(ping);
+                spans.push(span);
             }
             Err(error) => {
                 tracing::error!(outbox_id = %id, %error, "an effect cannot be read");
@@ -64,6 +68,7 @@ pub async fn relay(session: &mut Session<'_>, queue: &dyn Queue, limit: u16) -> 
     }
     if !messages.is_empty() {
         let refused = queue.send_all(messages).await?;
+        drop(spans);
         relayed.sent = ids.len() - refused.len();
         relayed.pings = pings.iter().enumerate().filter(|(place, ping)| **ping && !refused.contains(place)).count();
     }
@@ -134,8 +139,8 @@ const SENT: &str = "
                       relay_at = now() + interval '1 hour'
      WHERE id = ANY($1) AND finished_at IS NULL";
 
-/// The message for the queue, and whether it is a ping.
-fn message(row: &Row) -> Result<(String, bool), DbError> {
+/// The message for the queue, whether it is a ping, and the span of its way there.
+fn message(row: &Row) -> Result<(String, bool, Span), DbError> {
     let Json(effect): Json<Effect> = row.try_get("effect")?;
     let ping = matches!(effect, Effect::Ping(_));
     let inherited = row.try_get::<_, Option<&str>>("trace_parent")?.and_then(|text| text.parse().ok());
@@ -150,7 +155,7 @@ fn message(row: &Row) -> Result<(String, bool), DbError> {
         effect,
     };
     let text = encode(&outbound).map_err(|_| DbError::Unexpected("an effect is not JSON"))?;
-    Ok((text, ping))
+    Ok((text, ping, relay))
 }
 
 /// Brings a report into its row. `false` when the row says more already (it was delivered, or is gone). A message that

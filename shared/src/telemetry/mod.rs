@@ -19,7 +19,11 @@ use std::str::FromStr;
 
 use json_subscriber::JsonLayer;
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    Layer, Registry,
+    filter::{LevelFilter, Targets},
+    fmt::MakeWriter,
+    layer::{Layered, SubscriberExt as _},
+    util::SubscriberInitExt as _,
 };
 use url::Url;
 
@@ -87,18 +91,17 @@ pub fn init_traced(level: LogLevel, format: LogFormat, function: &'static str, e
         Ok(exporting) => (exporting, None),
         Err(error) => (None, Some(error)),
     };
-    let steps = if exporting.is_some() { format!(",{STEP}=info") } else { String::new() };
-    let directives = format!("{}{steps}", directives(level));
+    let steps = if exporting.is_some() { LevelFilter::INFO } else { LevelFilter::OFF };
+    let filter = filter(level).with_target(STEP, steps);
     let installed = match format {
         LogFormat::Json => {
-            let filter = EnvFilter::new(format!("{directives},{JOB}=info"));
             let lines = Registry::default().with(filter).with(json(std::io::stdout));
             lines.with(exporting.as_ref().map(Exporting::layer)).try_init()
         }
         LogFormat::Text => {
             let text = tracing_subscriber::fmt::layer().with_target(false).compact().without_time();
             // A person at a terminal does not wait for jobs that went well.
-            let lines = Registry::default().with(EnvFilter::new(format!("{directives},{JOB}=warn"))).with(text);
+            let lines = Registry::default().with(filter.with_target(JOB, LevelFilter::WARN)).with(text);
             lines.with(exporting.as_ref().map(Exporting::layer)).try_init()
         }
     };
@@ -119,7 +122,7 @@ pub fn here() -> Option<TraceParent> {
 }
 
 /// The JSON lines, with the function's name, written to `writer`.
-pub fn json<W>(writer: W) -> impl Layer<tracing_subscriber::layer::Layered<EnvFilter, Registry>>
+pub fn json<W>(writer: W) -> impl Layer<Layered<Targets, Registry>>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -146,34 +149,35 @@ pub fn job_succeeded(job: &str) {
     tracing::info!(target: JOB, job, outcome = "succeeded");
 }
 
-/// Our own lines from `level` up; of the libraries only warnings, whose debug lines quote requests.
-pub fn filter(level: LogLevel) -> EnvFilter {
-    EnvFilter::new(format!("{},{JOB}=info", directives(level)))
-}
+/// Our own crates: each function and what they share.
+const OURS: [&str; 12] = [
+    "shared",
+    "app",
+    "backup",
+    "cleanup",
+    "courier",
+    "health",
+    "migrate",
+    "ops",
+    "reconcile",
+    "smoke",
+    "webhooks",
+    "worker",
+];
 
-fn directives(level: LogLevel) -> String {
-    let level = match level {
-        LogLevel::Debug => "debug",
-        LogLevel::Info => "info",
-        LogLevel::Warn => "warn",
-        LogLevel::Error => "error",
+/// Our own lines from `level` up; of the libraries only warnings, whose debug lines quote requests. By targets alone: what the variable
+/// `RUST_LOG` can say besides takes an engine for regular expressions.
+pub fn filter(level: LogLevel) -> Targets {
+    let ours = match level {
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Error => LevelFilter::ERROR,
     };
-    let ours = [
-        "shared",
-        "app",
-        "backup",
-        "cleanup",
-        "courier",
-        "health",
-        "migrate",
-        "ops",
-        "reconcile",
-        "smoke",
-        "webhooks",
-        "worker",
-    ];
-    let quiet = if level == "error" { "error" } else { "warn" };
-    let directives = ours.iter().fold(quiet.to_owned(), |all, name| format!("{all},{name}={level}"));
-    // The runtime's span carries the request id; it exists only while `info` is on for it.
-    format!("{directives},{SPAN}=info,lambda_runtime::layers::trace=info")
+    Targets::new()
+        .with_default(if level == LogLevel::Error { LevelFilter::ERROR } else { LevelFilter::WARN })
+        .with_targets(OURS.map(|name| (name, ours)))
+        .with_targets([SPAN, JOB].map(|name| (name, LevelFilter::INFO)))
+        // The runtime's span carries the request id; it exists only while `info` is on for it.
+        .with_target("lambda_runtime::layers::trace", LevelFilter::INFO)
 }

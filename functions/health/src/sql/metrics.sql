@@ -33,9 +33,9 @@ sent_effects AS MATERIALIZED (
 failed_effects AS MATERIALIZED (
     SELECT created_at FROM outbox WHERE status = 'failed' LIMIT 10001
 ),
--- Pings that were lost wait for nobody.
+-- Pings and reports to the error tracker that were lost wait for nobody.
 dead_effects AS MATERIALIZED (
-    SELECT finished_at FROM outbox WHERE status = 'dead' AND effect ->> 'kind' IS DISTINCT FROM 'ping'
+    SELECT finished_at FROM outbox WHERE status = 'dead' AND COALESCE(effect ->> 'kind', '') NOT IN ('ping', 'error')
      ORDER BY finished_at LIMIT 10001
 ),
 counted (family, label, count, oldest) AS (

@@ -1,5 +1,7 @@
 //! What `/health` tells, and to whom.
 
+use std::time::Duration;
+
 use axum::http::Method;
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
@@ -24,6 +26,19 @@ async fn details_are_for_the_token_alone() {
     let answer = get(&health, "/health/ready", Some(world.token())).await;
     assert_eq!(answer.json(), json!({"status": "healthy"}), "nor at other paths");
     assert!(get(&health, "/health", Some(world.token())).await.json()["version"].is_string());
+}
+
+/// A token that was right a moment ago is not refused because nobody can say so again.
+#[tokio::test]
+async fn the_token_stays_good_while_the_secrets_manager_is_out() {
+    let world = World::new().await;
+    let health = world.health_with(|settings| settings.refresh.ttl = Duration::ZERO).await;
+    for way in [Way::Open, Way::Silent, Way::Cut] {
+        world.to_secrets.set(way);
+        let body = get(&health, "/health", Some(world.token())).await.json();
+        assert!(body["version"].is_string(), "{way:?}: {body}");
+        assert_eq!(get(&health, "/metrics", Some(world.token())).await.status, 200, "{way:?}");
+    }
 }
 
 #[tokio::test]

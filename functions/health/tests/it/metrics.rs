@@ -55,8 +55,11 @@ async fn an_empty_stage_has_every_series_but_those_of_what_never_was() {
     let world = World::new().await;
     let samples = scrape(&world).await;
     let newest = shared::migrations::ALL.last().unwrap().version;
-    let mut expected =
-        BTreeMap::from([("solo_database_up".to_owned(), 1.0), ("solo_schema_version".into(), f64::from(newest))]);
+    let mut expected = BTreeMap::from([
+        ("solo_database_up".to_owned(), 1.0),
+        ("solo_scrape_success".into(), 1.0),
+        ("solo_schema_version".into(), f64::from(newest)),
+    ]);
     let mut zero = |series: String| expected.insert(series, 0.0);
     for (family, label, values) in [
         ("executions", "status", ["dead", "failed", "processing"].as_slice()),
@@ -104,6 +107,7 @@ const ROWS: &str = "
       FROM (VALUES ('pending', 'http', interval '60 s', NULL::timestamptz), ('pending', 'http', '10 s', NULL),
                    ('sent', 'http', '70 s', NULL), ('failed', 'http', '80 s', NULL),
                    ('dead', 'http', '1 day', now() - interval '90 s'), ('dead', 'ping', '1 day', now() - interval '1 h'),
+                   ('dead', 'error', '1 day', now() - interval '1 h'),
                    ('delivered', 'http', '1 day', now()))
         AS v (status, kind, age, finished);
     INSERT INTO alerts (key, severity, message, pending_since, resolved_at)
@@ -227,9 +231,37 @@ async fn without_the_database_the_page_says_so_and_nothing_else() {
         world.to_database.set(way);
         let answer = get(&health, "/metrics", Some(world.token())).await;
         let samples = parse(&answer.text);
-        assert_eq!((answer.status, samples["solo_database_up"], samples.len()), (200, 0.0, 2), "{way:?}: {samples:?}");
+        let said = (answer.status, samples["solo_database_up"], samples["solo_scrape_success"], samples.len());
+        assert_eq!(said, (200, 0.0, 0.0, 3), "{way:?}: {samples:?}");
         world.to_database.set(Way::Open);
         let answer = get(&health, "/metrics", Some(world.token())).await;
         assert_eq!(parse(&answer.text)["solo_database_up"], 1.0, "after {way:?}");
     }
+}
+
+/// Somebody holds a table that is counted, or it may not be read: the figures cannot be had, and the database is well.
+#[tokio::test]
+async fn a_statement_that_fails_is_not_a_database_that_is_out() {
+    let world = World::new().await;
+    let health = world.health().await;
+    world.database.execute("REVOKE SELECT ON alerts FROM solo_app").await;
+    let samples = parse(&get(&health, "/metrics", Some(world.token())).await.text);
+    assert_eq!(
+        (samples["solo_database_up"], samples["solo_scrape_success"], samples.len()),
+        (1.0, 0.0, 3),
+        "{samples:?}"
+    );
+    world.database.execute("GRANT SELECT ON alerts TO solo_app").await;
+    let mut holder = world.database.admin().await;
+    let held = holder.transaction().await.unwrap();
+    held.batch_execute("LOCK TABLE alerts").await.unwrap();
+    let samples = parse(&get(&health, "/metrics", Some(world.token())).await.text);
+    assert_eq!(
+        (samples["solo_database_up"], samples["solo_scrape_success"], samples.len()),
+        (1.0, 0.0, 3),
+        "{samples:?}"
+    );
+    held.rollback().await.unwrap();
+    let samples = parse(&get(&health, "/metrics", Some(world.token())).await.text);
+    assert_eq!((samples["solo_scrape_success"], samples["solo_alerts_open{severity=\"info\"}"]), (1.0, 0.0));
 }

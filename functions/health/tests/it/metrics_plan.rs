@@ -25,7 +25,7 @@ async fn a_storm_of_scrapes_is_one_statement_in_one_round_trip() {
     let all = join_all((0..50).map(|_| get(&health, "/metrics", Some(world.token())))).await;
     assert!(all.iter().all(|answer| answer.status == 200 && answer.text == all[0].text));
     // The first time, it is prepared in a round trip of its own.
-    assert_eq!((proxy.statements(), proxy.round_trips()), (1, 2), "{:?}", proxy.seen());
+    assert_eq!((proxy.statements(), proxy.round_trips()), (1, 2), "the look before it was kept: {:?}", proxy.seen());
 }
 
 /// Rows of the tables that grow: `done` of them finished, a few of each other kind.

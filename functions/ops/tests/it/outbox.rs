@@ -113,6 +113,11 @@ async fn lost_pings_are_neither_sent_again_nor_in_the_way() {
     };
     assert_eq!(list(Some("dead"), None).await, [ids[0]]);
     assert_eq!(list(Some("dead"), Some("ping")).await, [ids[1]], "who asks for them sees them");
+    let report = "UPDATE outbox SET effect = effect || '{\"kind\": \"error\"}', destination = 'tracker'";
+    world.kept.execute(&format!("{report} WHERE id = '{}'", ids[1])).await;
+    assert_eq!(list(Some("dead"), None).await, [ids[0]], "nor do reports of errors");
+    assert_eq!(list(Some("dead"), Some("tracker")).await, [ids[1]]);
+    world.kept.execute(&format!("{ping}, destination = 'ping' WHERE id = '{}'", ids[1])).await;
     assert_eq!(list(None, None).await.len(), 3);
 
     let changes = world.change(Operation::RetryEffects(retry(&ids))).await;

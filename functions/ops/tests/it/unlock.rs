@@ -46,7 +46,7 @@ async fn the_old_runner_changes_nothing_any_more_and_the_sweep_takes_over() {
     let policy = RetryPolicy { max_attempts: 3, base_delay: Duration::from_secs(2) };
     assert!(executions::fail(&mut session, &owned, &failure, &policy, 0.5).await.unwrap().is_none());
     let swept = executions::sweep(&mut session, 10, &policy, &[]).await.unwrap();
-    assert_eq!(swept, Swept { retried: 1, dead: 0 });
+    assert_eq!(swept, Swept { retried: 1, ..Swept::default() });
     assert_eq!(world.state(owned.id).await, "failed 1 1");
     assert_eq!(world.kept.text("SELECT outcome FROM attempts").await, "crashed");
 }

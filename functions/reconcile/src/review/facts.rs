@@ -12,8 +12,7 @@ const RECEIVED: &str = "
      GROUP BY 1, 2, 3 ORDER BY 4 DESC LIMIT 10000";
 const DEAD_LETTERS: &str =
     "SELECT count(*), min(finished_at) FROM executions WHERE status = 'dead' AND resolved_at IS NULL";
-const DEAD_EFFECTS: &str =
-    "SELECT count(*), min(finished_at) FROM outbox WHERE status = 'dead' AND effect ->> 'kind' IS DISTINCT FROM 'ping'";
+const DEAD_EFFECTS: &str = "SELECT count(*), min(finished_at) FROM outbox WHERE status = 'dead' AND COALESCE(effect ->> 'kind', '') NOT IN ('ping', 'error')";
 /// How many are open and were seen within the month, and the most frequent of them.
 const ERRORS: &str = "
     SELECT count(*) OVER () AS errors, culprit, title, count AS times

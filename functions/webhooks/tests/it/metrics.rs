@@ -37,6 +37,13 @@ fn counts(line: &Value, expected: &[(&str, u64)]) {
     assert_eq!(found, expected.iter().copied().collect(), "{line}");
 }
 
+/// They are told for the stage as a whole, which is what alarms look at.
+#[track_caller]
+fn of_stage(line: &Value, metrics: &[&str]) {
+    let (found, wanted) = (emitted(line, &[]), metrics.iter().map(|metric| (*metric).to_owned()).collect());
+    assert!(found.is_superset(&wanted), "{wanted:?} in {found:?} of {line}");
+}
+
 #[tokio::test]
 async fn an_event_and_its_duplicate() {
     let world = World::new().await;
@@ -47,6 +54,7 @@ async fn an_event_and_its_duplicate() {
     assert_eq!([&line["Provider"], &line["EventType"], &line["Handler"]], ["stripe", "invoice.paid", "record_payment"]);
     assert_eq!(emitted(&line, &["Provider"]), BTreeSet::from(["EndToEndLatency".into(), "Received".into()]));
     assert_eq!(emitted(&line, &["Handler"]), BTreeSet::from(["HandlerDuration".into()]));
+    of_stage(&line, &["Received", "Processed", "Failed", "Dead", "EndToEndLatency", "RoundTrip"]);
     assert!(line["HandlerDuration"].as_f64().unwrap() > 0.0 && line["EndToEndLatency"].as_f64().is_some(), "{line}");
     assert!(line["RoundTrip"].as_array().unwrap().len() >= 3, "{line}");
 
@@ -64,6 +72,8 @@ async fn what_fails_dies_or_is_stored_only() {
     let line = line_of(&environment, &captured, world.stripe(&event)).await;
     counts(&line, &[("Received", 1), ("Processed", 0), ("Failed", 1), ("Dead", 0)]);
     assert_eq!(emitted(&line, &["Provider"]), BTreeSet::from(["Failed".into(), "Received".into()]));
+    // Zeros, too: an alarm divides them, and has no value where one is missing.
+    of_stage(&line, &["Processed", "Failed", "Dead"]);
     let line = line_of(&environment, &captured, world.stripe(&event)).await;
     counts(&line, &[("Received", 1), ("Duplicate", 1)]);
     let line = line_of(&environment, &captured, world.stripe(&script("fail"))).await;
@@ -84,6 +94,7 @@ async fn what_is_refused_is_counted_by_its_reason() {
     counts(&line, &[("Rejected", 1)]);
     assert_eq!([&line["Provider"], &line["Reason"]], ["stripe", "invalid_signature"]);
     assert_eq!(emitted(&line, &["Reason"]), BTreeSet::from(["Rejected".into()]));
+    of_stage(&line, &["Rejected"]);
 
     for stranger in ["/webhooks/nobody", "/webhooks/aaaa", "/webhooks/%FF"] {
         let line = line_of(&environment, &captured, Request::post(stranger).body(Body::empty()).unwrap()).await;
@@ -93,6 +104,30 @@ async fn what_is_refused_is_counted_by_its_reason() {
     wrong.headers_mut().insert("authorization", "Bearer a-wrong-token-of-somebody".parse().unwrap());
     let line = line_of(&environment, &captured, wrong).await;
     assert_eq!([&line["Provider"], &line["Reason"]], ["events", "invalid_token"]);
+
+    let (mut other, _) = (first_party(), send(&environment, world.event("k", &first_party())).await);
+    other["data"]["amount"]["cents"] = json!(1);
+    captured.take();
+    send(&environment, world.event("k", &other)).await.expect(422, "idempotency_key_reused");
+    let lines = emf_lines(&captured.take());
+    let refused = lines.iter().find(|line| line.get("Rejected").is_some()).unwrap();
+    assert_eq!([&refused["Provider"], &refused["Reason"]], ["events", "idempotency_key_reused"]);
+    assert!(lines.iter().any(|line| line["Duplicate"] == 1), "it was verified, and was here before: {lines:?}");
+}
+
+/// A sender repeats an event whose attempt was killed, before the worker found out.
+#[tokio::test]
+async fn an_attempt_that_a_delivery_finds_dead_is_counted_as_failed_and_its_own_as_a_retry() {
+    let world = World::new().await;
+    let (environment, captured) = metered(&world).await;
+    let event = script("retry in an hour");
+    send(&environment, world.stripe(&event)).await.expect(202, "processing_failed");
+    captured.take();
+    let killed = "UPDATE executions SET status = 'processing', next_attempt_at = NULL, fence = fence + 1, attempt = 2,
+                         started_at = now(), lease_until = now() - interval '1 second'";
+    world.database.execute(killed).await;
+    let line = line_of(&environment, &captured, world.stripe(&event)).await;
+    counts(&line, &[("Received", 1), ("Retried", 1), ("Processed", 0), ("Failed", 1), ("Dead", 1)]);
 }
 
 #[tokio::test]

@@ -89,10 +89,14 @@ async fn a_retry_whose_data_does_not_fit_any_more_quotes_none_of_it() {
     world.due(1, "ok").await;
     world
         .database
-        .execute("UPDATE executions SET event_type = 'invoice.paid', payload = '{\"data\": {\"object\": {\"currency\": \"s3cret\"}}}'")
+        .execute("UPDATE executions SET event_type = 'invoice.paid', payload = '{\"data\": {\"object\": {\"amount_paid\": \"s3cret\"}}}'")
         .await;
     tick(&world.worker().await).await;
     let found = errors(&world.database).await;
     assert!(found.starts_with("invalid_data stripe invoice.paid 1: the data does not fit its type: /"), "{found}");
     assert!(!world.database.text("SELECT errors::text FROM errors").await.contains("s3cret"));
+    // People's channels get it.
+    let alert = world.database.text("SELECT message FROM alerts WHERE key LIKE 'dead_letter:%'").await;
+    assert!(alert.contains("the data does not fit its type: /") && !alert.contains("s3cret"), "{alert}");
+    assert!(world.database.text("SELECT last_error FROM executions").await.contains("s3cret"), "the test tests");
 }

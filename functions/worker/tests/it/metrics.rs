@@ -78,6 +78,19 @@ async fn retries_and_what_a_sweep_finds() {
                     WHERE status = 'completed'";
     world.database.execute(crashed).await;
     let lines = lines_of(&worker, Box::pin(tick(&worker))).await;
-    assert_eq!((lines.len(), &lines[0]["Dead"], lines[0].get("Provider")), (1, &json!(2), None), "{lines:?}");
+    assert_eq!((lines.len(), &lines[0]["Dead"], &lines[0]["Provider"]), (1, &json!(2), &json!("stripe")), "{lines:?}");
+    let of_stage = ["Dead", "Failed", "Processed"].map(String::from);
+    assert!(emitted(&lines[0], &[]).is_superset(&of_stage.into()), "an alarm divides them: {lines:?}");
+
+    // A batch died before these began: nothing failed.
+    world.due(3, "").await;
+    let taken =
+        "UPDATE executions SET status = 'processing', fence = fence + 1, next_attempt_at = NULL, started_at = NULL,
+                        lease_until = now() - interval '1 s'
+                  WHERE status = 'failed'";
+    world.database.execute(taken).await;
+    let lines = lines_of(&worker, Box::pin(tick(&worker))).await;
+    let counts = ["Retried", "Processed", "Failed", "Dead"].map(|metric| lines[0][metric].as_u64());
+    assert_eq!((lines.len(), counts), (1, [Some(3), Some(3), Some(0), Some(0)]), "{lines:?}");
     assert!(lines_of(&worker, Box::pin(tick(&worker))).await.is_empty(), "an idle tick says nothing");
 }

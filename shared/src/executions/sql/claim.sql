@@ -54,10 +54,12 @@ crashed AS (
      WHERE x.status = 'processing' AND x.started_at IS NOT NULL AND x.fence = claimed.fence - 1
 )
 SELECT true AS owned, id, fence, attempt, NULL AS status, NULL::timestamptz AS next_attempt_at, NULL AS last_error,
-       false AS expired, false AS unhandled, NULL::bytea AS fingerprint
+       false AS expired, false AS unhandled, NULL::bytea AS fingerprint,
+       COALESCE((SELECT x.status = 'processing' AND x.started_at IS NOT NULL AND x.fence = claimed.fence - 1 FROM existing x),
+                false) AS after_crash
   FROM claimed
  UNION ALL
 SELECT false, id, fence, attempt, status, next_attempt_at, last_error,
-       status = 'processing' AND lease_until <= now(), handler IS NULL, fingerprint
+       status = 'processing' AND lease_until <= now(), handler IS NULL, fingerprint, false
   FROM existing
  WHERE NOT claimable AND NOT EXISTS (SELECT FROM claimed)

@@ -18,11 +18,12 @@ SELECT true AS owned, id, fence, attempt, NULL AS status, NULL::timestamptz AS n
                              event_type || ' from ' || source || ' went to the dead letters as ' || id
                              || ': its data does not fit its type; the execution says where') END AS alert,
        CASE WHEN status = 'dead'
-            THEN record_error('invalid_data', source || ' ' || event_type, $12, $13, source, event_type, id, correlation_id) END
+            THEN record_error('invalid_data', source || ' ' || event_type, $12, $13, source, event_type, id, correlation_id) END,
+       false AS after_crash
   FROM settled
  UNION ALL
 SELECT false, id, fence, attempt, status, next_attempt_at, last_error,
        status = 'processing' AND lease_until <= now(), handler IS NULL, fingerprint,
-       NULL::uuid, NULL::text
+       NULL::uuid, NULL::text, false
   FROM executions
  WHERE source = $2 AND idempotency_key = $3 AND NOT EXISTS (SELECT FROM settled)

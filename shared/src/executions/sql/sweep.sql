@@ -36,7 +36,7 @@ logged AS (
      WHERE started_at IS NOT NULL
 ),
 alerted AS MATERIALIZED (
-    SELECT id, status, last_error,
+    SELECT id, status, last_error, source, event_type, started_at IS NOT NULL AS begun,
            CASE WHEN status = 'dead'
                 THEN raise_alert('dead_letter:' || source || ':' || event_type, 'critical',
                                  event_type || ' from ' || source || ' went to the dead letters as ' || id || ': ' || last_error)
@@ -54,5 +54,5 @@ counted AS MATERIALIZED (
              WHERE (SELECT count(*) FROM alerted) >= 0
              ORDER BY culprit, id DESC) AS crashes
 )
-SELECT id, status, last_error, (SELECT count(fingerprint) FROM counted)
+SELECT id, status, last_error, source, event_type, begun, (SELECT count(fingerprint) FROM counted)
   FROM alerted
