@@ -114,26 +114,28 @@ async fn run_list(list: List) -> anyhow::Result<ExitCode> {
     if list.page.json {
         ui::print_json(&alerts)?;
     } else {
-        print(&alerts, clock::now());
+        print(&alerts, clock::now())?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(Alerts { alerts, next, silences }: &Alerts, now: Timestamp) {
+fn print(Alerts { alerts, next, silences }: &Alerts, now: Timestamp) -> anyhow::Result<()> {
     if alerts.is_empty() {
-        println!("No alerts.");
+        ui::print("No alerts.")?;
     } else {
         let rows = alerts.iter().map(|alert| row(alert, now)).collect();
-        println!("{}", ui::table(&["raised", "severity", "key", "times", "state", "message"], rows));
-        ui::print_next(*next);
+        ui::print(&ui::table(&["raised", "severity", "key", "times", "state", "message"], rows))?;
+        ui::print_next(*next)?;
     }
     if !silences.is_empty() {
         let rows = silences.iter().map(|silence| {
             let until = when::distance(silence.until, now);
             vec![silence.pattern.clone(), until, silence.created_by.clone(), ui::shorten(&silence.reason, 60)]
         });
-        println!("\n{}", ui::table(&["silenced", "ends", "by", "reason"], rows.collect()));
+        let table = ui::table(&["silenced", "ends", "by", "reason"], rows.collect());
+        ui::print(&format!("\n{table}"))?;
     }
+    Ok(())
 }
 
 fn row(alert: &Alert, now: Timestamp) -> Vec<String> {

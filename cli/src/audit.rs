@@ -52,10 +52,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if page.json {
         ui::print_json(&found)?;
     } else if found.entries.is_empty() {
-        println!("No changes by hand.");
+        ui::print("No changes by hand.")?;
     } else {
-        println!("{}", table(&found.entries, clock::now()));
-        ui::print_next(found.next);
+        ui::print(&table(&found.entries, clock::now()))?;
+        ui::print_next(found.next)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -98,7 +98,7 @@ fn tell(changes: &Changes, words: Words, json: bool) -> anyhow::Result<ExitCode>
     if json {
         ui::print_json(changes)?;
     } else {
-        print!("{}", text(changes, words));
+        ui::print(&text(changes, words))?;
     }
     let fine = changes.skipped.is_empty() || !words.named;
     Ok(if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -120,20 +120,21 @@ fn text(changes: &Changes, words: Words) -> String {
         list(&mut lines, &skipped.collect::<Vec<_>>());
     }
     for others in &changes.others {
-        lines.push(format!("Also fits, but not chosen: {} ({})", others.count, others.why));
+        lines.push(format!("Also fits, but not chosen: {} ({})", others.count, ui::one_line(&others.why)));
     }
     if changes.more {
         lines.push("More fit the filter than one request takes: run it again for the rest.".into());
     }
     if !changes.alerts_resolved.is_empty() {
-        lines.push(format!("Alerts resolved: {}", changes.alerts_resolved.join(", ")));
+        let keys: Vec<_> = changes.alerts_resolved.iter().map(|key| ui::one_line(key)).collect();
+        lines.push(format!("Alerts resolved: {}", keys.join(", ")));
     }
-    lines.join("\n") + "\n"
+    lines.join("\n")
 }
 
 fn list(lines: &mut Vec<String>, items: &[(&String, &String)]) {
     for (subject, what) in items.iter().take(MOST_SHOWN) {
-        lines.push(format!("  {}  {}", ui::plain(subject), ui::plain(what)));
+        lines.push(format!("  {}  {}", ui::one_line(subject), ui::one_line(what)));
     }
     if items.len() > MOST_SHOWN {
         lines.push(format!("  ... and {} more (--json has them all)", items.len() - MOST_SHOWN));
@@ -155,23 +156,23 @@ mod tests {
             skipped: vec![Skipped { subject: "b".into(), code: "waiting".into(), why: "it waits\u{1b}[2J".into() }],
             others: vec![Others { count: 3, code: "completed".into(), why: "completed".into() }],
             more: true,
-            alerts_resolved: vec!["k".into()],
+            alerts_resolved: vec!["k".into(), "x\u{9b}2J\n9 replayed:".into()],
             ..Changes::default()
         };
         assert_eq!(
             text(&changes, WORDS),
             "1 replayed:\n  a  generation 2\n1 left alone:\n  b  it waits\u{fffd}[2J\n\
              Also fits, but not chosen: 3 (completed)\n\
-             More fit the filter than one request takes: run it again for the rest.\nAlerts resolved: k\n"
+             More fit the filter than one request takes: run it again for the rest.\nAlerts resolved: k, x\u{fffd}2J 9 replayed:"
         );
         let none = Changes { dry_run: true, ..Changes::default() };
-        assert_eq!(text(&none, WORDS), "Nothing would be replayed.\n");
+        assert_eq!(text(&none, WORDS), "Nothing would be replayed.");
     }
 
     #[test]
     fn long_lists_are_cut() {
         let one = |n: usize| Changed { subject: n.to_string(), what: String::new() };
         let changes = Changes { changed: (0..25).map(one).collect(), ..Changes::default() };
-        assert!(text(&changes, WORDS).ends_with("... and 5 more (--json has them all)\n"));
+        assert!(text(&changes, WORDS).ends_with("... and 5 more (--json has them all)"));
     }
 }

@@ -93,19 +93,18 @@ async fn run_list(list: List) -> anyhow::Result<ExitCode> {
     if page.json {
         ui::print_json(&letters)?;
     } else {
-        print(&letters, clock::now());
+        print(&letters, clock::now())?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(DeadLetters { letters, next }: &DeadLetters, now: Timestamp) {
+fn print(DeadLetters { letters, next }: &DeadLetters, now: Timestamp) -> anyhow::Result<()> {
     if letters.is_empty() {
-        println!("No dead letters.");
-        return;
+        return ui::print("No dead letters.");
     }
     let rows = letters.iter().map(|letter| row(letter, now)).collect();
-    println!("{}", ui::table(&["died", "id", "source", "type", "attempts", "error"], rows));
-    ui::print_next(*next);
+    ui::print(&ui::table(&["died", "id", "source", "type", "attempts", "error"], rows))?;
+    ui::print_next(*next)
 }
 
 fn row(letter: &ExecutionSummary, now: Timestamp) -> Vec<String> {

@@ -97,15 +97,15 @@ async fn acts(stage: &Stage, file: &SoloToml, backing: &mut Backing) -> anyhow::
     ui::heading("Sending events");
     let door = stage.door().await?;
     let results = scenario::play(&door, &database, file).await?;
-    println!("{}", checks::table_of_events(&results));
+    anstream::println!("{}", checks::table_of_events(&results));
     let payments = checks::payments(&database).await?;
     ui::heading("The payments table");
-    println!("{}", checks::table_of_payments(&payments));
+    anstream::println!("{}", checks::table_of_payments(&payments));
     let mut faults = checks::faults(&results, &payments);
 
     ui::heading("When things go wrong (with a faster clock: some 20 s)");
     let shown = trouble::Scene { stage, door: &door, file, backing }.play(&database).await?;
-    println!("{}", trouble::table(&shown));
+    anstream::println!("{}", trouble::table(&shown));
     faults.extend(shown.iter().filter_map(trouble::Shown::fault));
     if backing.postgres().is_none() {
         ui::note("not shown: a database lost and restored (DATABASE_URL names a server of your own)");
@@ -114,7 +114,7 @@ async fn acts(stage: &Stage, file: &SoloToml, backing: &mut Backing) -> anyhow::
     ui::heading("When everything is lost");
     drop(database);
     let shown = recovery::Recovery { stage, door: &door, file, backing }.play().await?;
-    println!("{}", trouble::table(&shown));
+    anstream::println!("{}", trouble::table(&shown));
     faults.extend(shown.iter().filter_map(trouble::Shown::fault));
     Ok(faults)
 }

@@ -39,7 +39,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let project = Project::find()?;
     let cloud = Cloud::open(&project, arguments.stage).await?;
     let Some(found) = cloud.stack_if_there().await? else {
-        println!("There is no stack {} in {}: nothing to delete.", cloud.stack(), cloud.settings.region);
+        anstream::println!("There is no stack {} in {}: nothing to delete.", cloud.stack(), cloud.settings.region);
         return Ok(ExitCode::SUCCESS);
     };
     tell(&cloud, &cloud.identity().await?.account);
@@ -50,7 +50,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         result = delete(&cloud, &found) => result,
         interrupted = stack::interrupted() => {
             interrupted?;
-            println!("\nInterrupted. What CloudFormation began it finishes by itself; run the same again to go on.");
+            anstream::println!("\nInterrupted. What CloudFormation began it finishes by itself; run the same again to go on.");
             Ok(ExitCode::from(130))
         }
     }
@@ -59,11 +59,11 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 fn tell(cloud: &Cloud, account: &str) {
     let (stack, stage) = (cloud.stack(), cloud.name.as_str());
     ui::heading(&format!("Deleting {stage}: the stack {stack} in {}, account {account}", cloud.settings.region));
-    println!(
+    anstream::println!(
         "What goes: the functions, the API and its address, queues with what waits in them, schedules, alarms, network."
     );
-    println!("What stays: a final snapshot of the database; the buckets with what is in them; the secrets.");
-    println!("            They go on costing a little, until you delete them by hand.");
+    anstream::println!("What stays: a final snapshot of the database; the buckets with what is in them; the secrets.");
+    anstream::println!("            They go on costing a little, until you delete them by hand.");
 }
 
 /// Twice, and for production a third time.
@@ -108,7 +108,7 @@ async fn delete(cloud: &Cloud, found: &Stack) -> anyhow::Result<ExitCode> {
         );
     }
     step.done("");
-    println!("{} is gone. Its snapshot, buckets and secrets are still there.", cloud.name.as_str());
+    anstream::println!("{} is gone. Its snapshot, buckets and secrets are still there.", cloud.name.as_str());
     Ok(ExitCode::SUCCESS)
 }
 

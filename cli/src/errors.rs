@@ -98,19 +98,18 @@ async fn run_list(list: List) -> anyhow::Result<ExitCode> {
     if list.page.json {
         ui::print_json(&page)?;
     } else {
-        print_page(&page, clock::now());
+        print_page(&page, clock::now())?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_page(ErrorPage { errors, next }: &ErrorPage, now: Timestamp) {
+fn print_page(ErrorPage { errors, next }: &ErrorPage, now: Timestamp) -> anyhow::Result<()> {
     if errors.is_empty() {
-        println!("No errors.");
-        return;
+        return ui::print("No errors.");
     }
     let rows = errors.iter().map(|error| row(error, now)).collect();
-    println!("{}", ui::table(&["error", "kind", "where", "times", "last seen", "release", "state", "title"], rows));
-    ui::print_next(*next);
+    ui::print(&ui::table(&["error", "kind", "where", "times", "last seen", "release", "state", "title"], rows))?;
+    ui::print_next(*next)
 }
 
 fn row(error: &ErrorSummary, now: Timestamp) -> Vec<String> {
@@ -140,12 +139,12 @@ async fn show(fingerprint: String, json: bool, stage: stage::Arguments) -> anyho
     if json {
         ui::print_json(&found)?;
     } else {
-        print_detail(&found);
+        print_detail(&found)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_detail(detail: &ErrorDetail) {
+fn print_detail(detail: &ErrorDetail) -> anyhow::Result<()> {
     let summary = &detail.summary;
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
     let resolved = summary.resolved_at.map(|at| format!(" {} by {}", when::moment(at), or_none(&detail.resolved_by)));
@@ -164,9 +163,9 @@ fn print_detail(detail: &ErrorDetail) {
         ("type", or_none(&detail.event_type)),
         ("execution", detail.execution_id.map_or_else(|| "-".into(), |id| id.to_string())),
         ("correlation id", or_none(&detail.correlation_id)),
-    ]);
+    ])?;
     if !detail.audit.is_empty() {
-        println!("\n{}", audit::table(&detail.audit, clock::now()));
+        ui::print(&format!("\n{}", audit::table(&detail.audit, clock::now())))?;
     }
-    println!("\n{}", ui::plain(&detail.message));
+    ui::print(&format!("\n{}", ui::plain(&detail.message)))
 }

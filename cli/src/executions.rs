@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use ops::{Attempt, ExecutionDetail, ExecutionFilter, ExecutionSummary, Operation, Outcome, Page, PageToken};
+use ops::{Attempt, Cursor, ExecutionDetail, ExecutionFilter, ExecutionSummary, Operation, Outcome, Page, PageToken};
 use shared::clock;
 use uuid::Uuid;
 
@@ -67,7 +67,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             if list.json {
                 ui::print_json(&page)?;
             } else {
-                print_page(&page);
+                print_page(&page)?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -82,21 +82,18 @@ pub async fn show(Show { id, json, stage }: Show) -> anyhow::Result<ExitCode> {
     if json {
         ui::print_json(&detail)?;
     } else {
-        print_detail(&detail)?;
+        ui::print(&described(&detail)?)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_page(page: &Page) {
+fn print_page(page: &Page) -> anyhow::Result<()> {
     if page.executions.is_empty() {
-        println!("No executions.");
-        return;
+        return ui::print("No executions.");
     }
     let rows = page.executions.iter().map(row).collect();
-    println!("{}", ui::table(&["received", "id", "source", "type", "status", "attempts", "handler"], rows));
-    if let Some(next) = page.next {
-        println!("More: --after {}/{}", next.received_at, next.id);
-    }
+    ui::print(&ui::table(&["received", "id", "source", "type", "status", "attempts", "handler"], rows))?;
+    ui::print_next(page.next.map(|PageToken { received_at, id }| Cursor { at: received_at, id }))
 }
 
 fn row(execution: &ExecutionSummary) -> Vec<String> {
@@ -105,17 +102,43 @@ fn row(execution: &ExecutionSummary) -> Vec<String> {
         execution.id.to_string(),
         execution.source.clone(),
         execution.event_type.clone(),
-        execution.status.clone(),
+        status(execution),
         execution.attempt.to_string(),
         execution.handler.clone().unwrap_or_else(|| "-".into()),
     ]
 }
 
-fn print_detail(detail: &ExecutionDetail) -> anyhow::Result<()> {
+/// Also whether it still waits for a person: nobody is waited for when a dead letter was resolved.
+pub fn status(execution: &ExecutionSummary) -> String {
+    let resolved = if execution.resolved_at.is_some() { ", resolved" } else { "" };
+    format!("{}{resolved}", execution.status)
+}
+
+fn described(detail: &ExecutionDetail) -> anyhow::Result<String> {
+    let mut parts = vec![fields(detail)];
+    if !detail.attempts.is_empty() {
+        let rows = detail.attempts.iter().map(attempt_row).collect();
+        parts.push(ui::table(&["generation", "attempt", "started", "took", "outcome", "error"], rows));
+    }
+    if !detail.effects.is_empty() {
+        parts.push(outbox::table(&detail.effects, clock::now()));
+    }
+    if !detail.audit.is_empty() {
+        parts.push(audit::table(&detail.audit, clock::now()));
+    }
+    parts.push(if detail.payload.is_null() {
+        "Its payload was cleared after the time that [retention] in solo.toml keeps it.".into()
+    } else {
+        ui::json(&detail.payload)?
+    });
+    Ok(parts.join("\n\n"))
+}
+
+fn fields(detail: &ExecutionDetail) -> String {
     let summary = &detail.summary;
     let resolved = summary.resolved_at.map(|at| format!(", resolved {}", moment(at))).unwrap_or_default();
     let no_handler = if summary.status == "completed" { "none for this type" } else { "-" };
-    ui::print_fields(&[
+    ui::fields(&[
         ("id", summary.id.to_string()),
         ("source", summary.source.clone()),
         ("key", summary.key.clone()),
@@ -130,23 +153,7 @@ fn print_detail(detail: &ExecutionDetail) -> anyhow::Result<()> {
         ("next attempt", moment_or_none(summary.next_attempt_at)),
         ("correlation id", detail.correlation_id.clone()),
         ("last error", summary.last_error.clone().unwrap_or_else(|| "-".into())),
-    ]);
-    if !detail.attempts.is_empty() {
-        let rows = detail.attempts.iter().map(attempt_row).collect();
-        println!("\n{}", ui::table(&["generation", "attempt", "started", "took", "outcome", "error"], rows));
-    }
-    if !detail.effects.is_empty() {
-        println!("\n{}", outbox::table(&detail.effects, clock::now()));
-    }
-    if !detail.audit.is_empty() {
-        println!("\n{}", audit::table(&detail.audit, clock::now()));
-    }
-    if detail.payload.is_null() {
-        println!("\nIts payload was cleared after the time that [retention] in solo.toml keeps it.");
-    } else {
-        println!("\n{}", serde_json::to_string_pretty(&detail.payload)?);
-    }
-    Ok(())
+    ])
 }
 
 fn attempt_row(attempt: &Attempt) -> Vec<String> {
@@ -163,4 +170,46 @@ fn attempt_row(attempt: &Attempt) -> Vec<String> {
 
 fn parse_token(text: &str) -> Result<PageToken, String> {
     ui::parse_cursor(text).map(|cursor| PageToken { received_at: cursor.at, id: cursor.id })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const ID: &str = "0199c5a2-7d1e-7cc0-9a57-3f1b7a6d0c11";
+
+    fn a_dead_one(payload: &Value) -> ExecutionDetail {
+        let at = "2026-11-20T08:00:00Z";
+        let attempt =
+            json!({"attempt": 1, "started_at": at, "finished_at": at, "outcome": "failed", "error": "no\u{9b}2J"});
+        let detail = json!({
+            "id": ID, "source": "stripe", "event_type": "invoice.paid", "key": "k", "status": "dead", "handler": null,
+            "attempt": 1, "received_at": at, "next_attempt_at": null, "finished_at": at,
+            "last_error": "no luck\nstatus          completed\u{202e}", "correlation_id": "c", "schema_version": 1,
+            "occurred_at": null, "lease_until": null, "attempts": [attempt], "payload": payload,
+        });
+        serde_json::from_value(detail).unwrap()
+    }
+
+    #[test]
+    fn a_payload_steers_no_terminal_and_an_error_forges_no_field() {
+        let payload = json!({"na\u{9b}me": "a\u{9b}2J\u{7f}\u{202e}", "n": 1});
+        let text = described(&a_dead_one(&payload)).unwrap();
+        let steers = |character: char| character != '\n' && (character.is_control() || character == '\u{202e}');
+        assert!(!text.chars().any(steers), "{text:?}");
+        assert_eq!(text.lines().filter(|line| line.starts_with("status")).count(), 1, "{text}");
+        let shown = text.rsplit("\n\n").next().unwrap();
+        assert_eq!(serde_json::from_str::<Value>(shown).unwrap(), payload, "it is the payload still");
+        assert!(described(&a_dead_one(&Value::Null)).unwrap().ends_with("keeps it."));
+    }
+
+    #[test]
+    fn a_dead_letter_that_was_resolved_says_so_in_the_list() {
+        let mut letter = a_dead_one(&Value::Null).summary;
+        assert_eq!(row(&letter)[4], "dead");
+        letter.resolved_at = Some(letter.received_at);
+        assert_eq!(row(&letter)[4], "dead, resolved");
+    }
 }

@@ -52,16 +52,18 @@ pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
     let flags = Project::find()?.flags()?;
     match command {
         Command::List { json: true } => ui::print_json(&flags.iter().collect::<Vec<_>>())?,
-        Command::List { json: false } => println!("{}", table(flags.iter())),
+        Command::List { json: false } => ui::print(&table(flags.iter()))?,
         Command::Eval(question) => {
+            question.warn();
             let answer = Answer::of(question, flags.decide(&question.flag, &question.who()));
             // As the functions' log has it, where it does not stand in the way of the answer.
             if answer.decision.reason == Reason::Unknown {
                 anstream::eprintln!("warning: {}; it counts as off", answer.decision.reason);
             }
-            if question.json { ui::print_json(&answer)? } else { println!("{}", answer.value()) }
+            if question.json { ui::print_json(&answer)? } else { ui::print(answer.value())? }
         }
         Command::Explain(question) => {
+            question.warn();
             let answer = Answer::of(question, flags.decide(&question.flag, &question.who()));
             if question.json {
                 ui::print_json(&answer)?;
@@ -71,7 +73,7 @@ pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
                     ("user", question.name()),
                     ("is", answer.value().to_owned()),
                     ("because", answer.because),
-                ]);
+                ])?;
             }
         }
     }
@@ -98,8 +100,21 @@ fn row(flag: &Flag) -> Vec<String> {
 }
 
 impl Question {
+    /// An id that is blank is none (`--user "$UNSET"`): for the functions, such a user is anonymous.
+    fn ids(&self) -> (Option<&str>, Option<&str>) {
+        let given = |id: &&str| !id.trim().is_empty();
+        (self.user.as_deref().filter(given), self.visitor.as_deref().filter(given))
+    }
+
+    /// Whoever gives a blank id has meant another one.
+    fn warn(&self) {
+        if self.ids() == (None, None) && (self.user.is_some() || self.visitor.is_some()) {
+            anstream::eprintln!("warning: the id is blank, which is none; this is the answer for an anonymous user");
+        }
+    }
+
     fn who(&self) -> User {
-        match (&self.user, &self.visitor) {
+        match self.ids() {
             (Some(id), _) => User::id(id),
             (None, Some(id)) => User::visitor(id),
             (None, None) => User::anonymous(),
@@ -107,7 +122,7 @@ impl Question {
     }
 
     fn name(&self) -> String {
-        match (&self.user, &self.visitor) {
+        match self.ids() {
             (Some(id), _) => format!("{id}, signed in"),
             (None, Some(id)) => format!("{id}, not signed in"),
             (None, None) => "anonymous".to_owned(),
@@ -126,11 +141,32 @@ struct Answer<'q> {
 
 impl<'q> Answer<'q> {
     fn of(question: &'q Question, decision: Decision) -> Self {
-        let (user, visitor) = (question.user.as_deref(), question.visitor.as_deref());
+        let (user, visitor) = question.ids();
         Self { because: decision.reason.to_string(), decision, user, visitor }
     }
 
     fn value(&self) -> &'static str {
         if self.decision.on { "on" } else { "off" }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blank_id_is_an_anonymous_user() {
+        let question = |user: Option<&str>, visitor: Option<&str>| Question {
+            flag: "f".into(),
+            user: user.map(Into::into),
+            visitor: visitor.map(Into::into),
+            json: false,
+        };
+        for blank in [question(Some(""), None), question(Some(" "), None), question(None, Some("\t"))] {
+            assert_eq!((blank.name().as_str(), blank.ids()), ("anonymous", (None, None)));
+            assert_eq!(blank.who(), User::anonymous());
+        }
+        assert_eq!(question(Some("u"), None).name(), "u, signed in");
+        assert_eq!(question(None, Some("v")).name(), "v, not signed in");
     }
 }

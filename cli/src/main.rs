@@ -1,4 +1,7 @@
 //! `solo`: everything a founder does by hand, in one command.
+// It panics when nobody reads any more (`| head`). `ui::print` is for what was asked for, `anstream::println` for what is told
+// beside the work.
+#![warn(clippy::print_stdout)]
 
 mod alerts;
 mod aliases;
@@ -10,6 +13,7 @@ mod dead;
 mod demo;
 mod deploy;
 mod destroy;
+#[allow(clippy::print_stdout, reason = "it tells how far it is")]
 mod dev;
 mod env;
 mod errors;
@@ -58,7 +62,7 @@ enum Command {
     Demo(demo::Arguments),
     /// How a stage does, on one screen, and what needs you.
     Status(status::Arguments),
-    /// The same, live, with the newest executions, until Ctrl-C.
+    /// The same, live, with the executions that are the newest or were just replayed, until Ctrl-C.
     Watch(watch::Arguments),
     /// What the functions logged; of one execution, everything that is known of it.
     Logs(logs::Arguments),

@@ -70,7 +70,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             if json {
                 ui::print_json(&detail)?;
             } else {
-                print_detail(&detail)?;
+                ui::print(&described(&detail)?)?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -98,18 +98,17 @@ async fn run_list(list: List) -> anyhow::Result<ExitCode> {
     if list.page.json {
         ui::print_json(&page)?;
     } else {
-        print_page(&page);
+        print_page(&page)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_page(EffectPage { effects, next }: &EffectPage) {
+fn print_page(EffectPage { effects, next }: &EffectPage) -> anyhow::Result<()> {
     if effects.is_empty() {
-        println!("No effects.");
-        return;
+        return ui::print("No effects.");
     }
-    println!("{}", table(effects, clock::now()));
-    ui::print_next(*next);
+    ui::print(&table(effects, clock::now()))?;
+    ui::print_next(*next)
 }
 
 /// Effects, one a line; with an execution, too.
@@ -130,9 +129,9 @@ pub fn table(effects: &[EffectSummary], now: Timestamp) -> String {
     ui::table(&["created", "id", "kind", "for", "status", "attempts", "answer", "error"], rows.collect())
 }
 
-fn print_detail(detail: &EffectDetail) -> anyhow::Result<()> {
+fn described(detail: &EffectDetail) -> anyhow::Result<String> {
     let summary = &detail.summary;
-    ui::print_fields(&[
+    let fields = ui::fields(&[
         ("id", summary.id.to_string()),
         ("execution", summary.execution_id.map_or_else(|| "none: the platform's own".into(), |id| id.to_string())),
         ("kind", summary.kind.clone()),
@@ -148,6 +147,27 @@ fn print_detail(detail: &EffectDetail) -> anyhow::Result<()> {
         ("answer", summary.response_status.map_or_else(|| "-".into(), |status| status.to_string())),
         ("its body", detail.response_body.clone().unwrap_or_else(|| "-".into())),
     ]);
-    println!("\n{}", serde_json::to_string_pretty(&detail.effect)?);
-    Ok(())
+    Ok(format!("{fields}\n\n{}", ui::json(&detail.effect)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What is sent is made of what came in, and an answer is a stranger's.
+    #[test]
+    fn an_effect_steers_no_terminal_and_an_answer_forges_no_field() {
+        let detail = json!({
+            "id": Uuid::nil(), "execution_id": null, "kind": "http", "destination": "api.example.com", "status": "dead",
+            "created_at": "2026-11-20T08:00:00Z", "relay_at": null, "relays": 1, "attempts": 1, "finished_at": null,
+            "response_status": 500, "last_error": null, "key": "k", "correlation_id": "c",
+            "response_body": "no\nstatus          delivered\u{9b}2J", "effect": {"body": "a\u{9b}2J\u{7f}"},
+        });
+        let text = described(&serde_json::from_value(detail).unwrap()).unwrap();
+        assert!(!text.chars().any(|character| character != '\n' && character.is_control()), "{text:?}");
+        assert_eq!(text.lines().filter(|line| line.starts_with("status")).count(), 1, "{text}");
+        assert!(text.ends_with("{\n  \"body\": \"a\\u009b2J\\u007f\"\n}"), "{text}");
+    }
 }

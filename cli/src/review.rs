@@ -75,15 +75,15 @@ async fn list(page: ui::PageArguments, stage: stage::Arguments) -> anyhow::Resul
     if page.json {
         ui::print_json(&found)?;
     } else if found.reviews.is_empty() {
-        println!("No reviews yet. `solo jobs run review` makes one.");
+        ui::print("No reviews yet. `solo jobs run review` makes one.")?;
     } else {
         let now = clock::now();
         let rows = found.reviews.iter().map(|review| {
             let (findings, pressing) = (review.findings.to_string(), review.pressing.to_string());
             vec![when::distance(review.at, now), review.period.clone(), findings, pressing, review.id.to_string()]
         });
-        println!("{}", ui::table(&["made", "period", "findings", "to do", "id"], rows.collect()));
-        ui::print_next(found.next);
+        ui::print(&ui::table(&["made", "period", "findings", "to do", "id"], rows.collect()))?;
+        ui::print_next(found.next)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -94,7 +94,7 @@ async fn show(id: Option<Uuid>, how: How) -> anyhow::Result<ExitCode> {
     if how.json {
         ui::print_json(&review)?;
     } else {
-        anstream::print!("{}", page(&review, clock::now()));
+        ui::print(&page(&review, clock::now()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -102,7 +102,7 @@ async fn show(id: Option<Uuid>, how: How) -> anyhow::Result<ExitCode> {
 /// The whole page, with colours.
 fn page(review: &ReviewDetail, now: Timestamp) -> String {
     let made = format!("{}, {}", when::moment(review.at), when::distance(review.at, now));
-    let title = format!("Review of {}", ui::plain(&review.period));
+    let title = format!("Review of {}", ui::one_line(&review.period));
     let (urgent, rest): (Vec<_>, Vec<_>) = review.findings.iter().partition(|finding| finding.severity != "info");
     let mut lines = vec![String::new(), title.bold().to_string(), made.dimmed().to_string()];
     if review.findings.is_empty() {
@@ -111,13 +111,15 @@ fn page(review: &ReviewDetail, now: Timestamp) -> String {
     lines.extend(section("To do", &urgent));
     lines.extend(section("Good to know", &rest));
     lines.extend([String::new(), "The month".bold().to_string()]);
-    lines.extend(figures(&review.figures).iter().map(|(name, value)| format!("  {name:<14} {}", ui::plain(value))));
+    lines.extend(
+        figures(&review.figures).iter().map(|(name, value)| format!("  {name:<14} {}", ui::indented(value, 17))),
+    );
     let tables = tables(&review.figures);
     if !tables.is_empty() {
         lines.extend([String::new(), "The largest tables".bold().to_string()]);
         lines.extend(ui::table(&["table", "size", "grown"], tables).lines().map(|line| format!("  {line}")));
     }
-    lines.join("\n") + "\n\n"
+    lines.join("\n") + "\n"
 }
 
 fn section(heading: &str, findings: &[&ReviewFinding]) -> Vec<String> {
@@ -131,8 +133,8 @@ fn section(heading: &str, findings: &[&ReviewFinding]) -> Vec<String> {
             "info" => "·".dimmed().to_string(),
             _ => "!".yellow().to_string(),
         };
-        lines.push(format!("  {mark} {:<14} {}", ui::plain(&finding.area), ui::plain(&finding.what)));
-        lines.push(format!("    {:<14} {} {}", "", "→".dimmed(), ui::plain(&finding.todo).cyan()));
+        lines.push(format!("  {mark} {:<14} {}", ui::one_line(&finding.area), ui::indented(&finding.what, 19)));
+        lines.push(format!("    {:<14} {} {}", "", "→".dimmed(), ui::indented(&finding.todo, 21).cyan()));
     }
     lines
 }

@@ -64,7 +64,7 @@ fn write_events(dir: &Path) -> anyhow::Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.extension().is_some_and(|kind| kind == "json") && !current.contains(&name) {
             fs::remove_file(&path).with_context(|| format!("{} cannot be removed", path.display()))?;
-            println!("removed docs/events/{name}");
+            anstream::println!("removed docs/events/{name}");
         }
     }
     let readme = dir.join("README.md");
@@ -85,6 +85,6 @@ fn write_if_changed(dir: &Path, shown: &str, name: &str, text: &str) -> anyhow::
         return Ok(());
     }
     fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
-    println!("wrote {shown}/{name}");
+    anstream::println!("wrote {shown}/{name}");
     Ok(())
 }

@@ -90,7 +90,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let kept = held.set(&name, value, replace);
             held.write().await?;
             let beside = if kept > 0 { format!(" beside {kept} older one(s), which stay good") } else { String::new() };
-            println!("{name} is set{beside}. The functions read it within 5 minutes.");
+            anstream::println!("{name} is set{beside}. The functions read it within 5 minutes.");
         }
         Command::Unset { name, stage } => {
             let mut held = Held::read(stage).await?;
@@ -98,7 +98,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 bail!("{} has no {name}", stage.as_str());
             }
             held.write().await?;
-            println!(
+            anstream::println!(
                 "{name} is removed. Earlier versions of the secret keep it for a while: revoke it where it is from."
             );
         }
@@ -124,12 +124,12 @@ impl Held {
         let described = described.map_err(|error| explain("the secret could not be described", &error))?;
         let row = |(name, values): (&String, &Vec<SecretString>)| vec![name.clone(), values.len().to_string()];
         if self.values.is_empty() {
-            println!("No secrets.");
+            anstream::println!("No secrets.");
         } else {
-            println!("{}", ui::table(&["name", "values"], self.values.iter().map(row).collect()));
+            anstream::println!("{}", ui::table(&["name", "values"], self.values.iter().map(row).collect()));
         }
         if let Some(at) = described.last_changed_date.and_then(|at| jiff::Timestamp::from_second(at.secs()).ok()) {
-            println!("Changed {}", crate::when::moment(at));
+            anstream::println!("Changed {}", crate::when::moment(at));
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ use shared::{
 use crate::{
     project::Project,
     stage::{self, Door, Stage},
+    ui,
 };
 
 #[derive(clap::Args)]
@@ -61,9 +62,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         refused |= answer.status >= 400;
         let body: Value = serde_json::from_str(&answer.body).unwrap_or(Value::String(answer.body));
         if arguments.json {
-            println!("{}", json!({"http_status": answer.status, "answer": body}));
+            ui::print(&ui::escaped(&json!({"http_status": answer.status, "answer": body}).to_string()))?;
         } else {
-            println!("{}  {body}", answer.status);
+            ui::print(&format!("{}  {}", answer.status, ui::escaped(&body.to_string())))?;
         }
     }
     Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })

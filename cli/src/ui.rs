@@ -1,7 +1,12 @@
 //! What a person sees: steps with their times, tables, errors. Colours only on a terminal, and not with `NO_COLOR`.
 
-use std::process::ExitCode;
+use std::{
+    fmt::Write as _,
+    io::{self, Write},
+    process::ExitCode,
+};
 
+use anyhow::Context as _;
 use comfy_table::{Table, presets};
 use ops::Cursor;
 use owo_colors::OwoColorize as _;
@@ -20,16 +25,16 @@ impl Step {
 
     pub fn done(self, detail: &str) {
         let took = format!("{:.1} s", self.started.elapsed().as_secs_f64());
-        anstream::eprintln!("  {} {:<22} {detail} {}", "✓".green(), self.what, format!("({took})").dimmed());
+        anstream::eprintln!("  {} {:<22} {} {}", "✓".green(), self.what, plain(detail), format!("({took})").dimmed());
     }
 }
 
 pub fn heading(text: &str) {
-    anstream::eprintln!("\n{}", text.bold());
+    anstream::eprintln!("\n{}", plain(text).bold());
 }
 
 pub fn note(text: &str) {
-    anstream::eprintln!("  {}", text.dimmed());
+    anstream::eprintln!("  {}", plain(text).dimmed());
 }
 
 /// A table without lines: columns that line up under a header in capitals.
@@ -44,16 +49,50 @@ pub fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
-/// Names and values, in two columns.
-pub fn print_fields(fields: &[(&str, String)]) {
-    for (name, value) in fields {
-        println!("{name:<15} {}", plain(value));
+/// Prints a text, and ends its line. Whoever reads may have seen enough (`| head`): that is no failure, and the command goes on to
+/// its end, and to the exit code that it would have had.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    print_to(&mut anstream::stdout().lock(), text)
+}
+
+fn print_to(out: &mut impl Write, text: &str) -> anyhow::Result<()> {
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("the output cannot be written"),
     }
 }
 
+pub fn print_fields(fields: &[(&str, String)]) -> anyhow::Result<()> {
+    print(&self::fields(fields))
+}
+
+/// Names and values, in two columns.
+pub fn fields(fields: &[(&str, String)]) -> String {
+    let line = |(name, value): &(&str, String)| format!("{name:<15} {}", indented(value, 16));
+    fields.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
 pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
-    Ok(())
+    print(&json(value)?)
+}
+
+/// A value as JSON, for programs and people.
+pub fn json(value: &impl serde::Serialize) -> anyhow::Result<String> {
+    Ok(escaped(&serde_json::to_string_pretty(value)?))
+}
+
+/// The same JSON, with escapes for what would steer a terminal: it stands in strings only.
+pub fn escaped(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character != '\n' && steers(character) {
+            // A String takes everything.
+            let _ = write!(escaped, "\\u{:04x}", u32::from(character));
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped
 }
 
 /// How a list is cut into pages.
@@ -73,10 +112,8 @@ pub struct PageArguments {
 }
 
 /// Under a page: how to get the next one.
-pub fn print_next(next: Option<Cursor>) {
-    if let Some(Cursor { at, id }) = next {
-        println!("More: --after {at}/{id}");
-    }
+pub fn print_next(next: Option<Cursor>) -> anyhow::Result<()> {
+    next.map_or(Ok(()), |Cursor { at, id }| print(&format!("More: --after {at}/{id}")))
 }
 
 pub fn parse_cursor(text: &str) -> Result<Cursor, String> {
@@ -95,23 +132,40 @@ pub fn size() -> (usize, usize) {
 
 /// The beginning of a text, in one line.
 pub fn shorten(text: &str, longest: usize) -> String {
-    let line = plain(text).replace('\n', " ");
+    let line = one_line(text);
     match line.char_indices().nth(longest) {
         Some(_) => line.chars().take(longest - 1).chain(['…']).collect(),
         None => line,
     }
 }
 
-/// Texts come from strangers' bytes, too: nothing in them may steer the terminal.
-pub fn plain(text: &str) -> String {
-    text.replace(|character: char| character.is_control() && character != '\n', "\u{fffd}")
+pub fn one_line(text: &str) -> String {
+    plain(text).replace('\n', " ")
 }
 
-/// Whoever read our output has seen enough (`| head`): that is an end, and no failure.
+/// Further lines of a text begin so many columns to the right, where none of them can be taken for one of ours.
+pub fn indented(text: &str, columns: usize) -> String {
+    plain(text).replace('\n', &format!("\n{:columns$}", ""))
+}
+
+/// Texts come from strangers' bytes, too: nothing in them may steer the terminal.
+pub fn plain(text: &str) -> String {
+    text.replace(|character| character != '\n' && steers(character), "\u{fffd}")
+}
+
+/// Controls, and what changes the order in which the characters around it are shown.
+fn steers(character: char) -> bool {
+    let turns = ['\u{61c}', '\u{200e}', '\u{200f}'].contains(&character)
+        || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || character.is_control()
+}
+
+/// Whoever read our output has seen enough (`| head`): that is the end of what would go on without one. For nothing else: writing to
+/// a program that died is the same error, and a failure.
 pub fn unless_closed(result: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
     let closed = |error: &anyhow::Error| {
-        let io = error.downcast_ref::<std::io::Error>();
-        io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+        let io = error.downcast_ref::<io::Error>();
+        io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     };
     match result {
         Err(error) if closed(&error) => Ok(ExitCode::SUCCESS),
@@ -121,21 +175,83 @@ pub fn unless_closed(result: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCod
 
 /// Prints an error with its causes, the outermost first.
 pub fn fail(error: &anyhow::Error) -> ExitCode {
-    anstream::eprintln!("\n{} {error}", "error:".red().bold());
-    for cause in error.chain().skip(1) {
+    let (said, causes) = in_words(error);
+    anstream::eprintln!("\n{} {said}", "error:".red().bold());
+    for cause in causes {
         anstream::eprintln!("  {cause}");
     }
     ExitCode::FAILURE
 }
 
+/// An error quotes what others have said.
+fn in_words(error: &anyhow::Error) -> (String, Vec<String>) {
+    let causes = error.chain().skip(1).map(|cause| indented(&cause.to_string(), 2));
+    (indented(&error.to_string(), 2), causes.collect())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::Error;
+
+    use serde_json::{Value, json};
+
     use super::*;
+
+    /// CSI in one character, DEL, a bell, and what turns the order of the characters.
+    const HOSTILE: &str = "a\u{9b}2J\u{7f}\u{7}\u{202e}\u{2066}\u{200f}\u{61c}b";
 
     #[test]
     fn long_texts_are_cut_to_a_line() {
         assert_eq!(shorten("fits", 4), "fits");
         assert_eq!(shorten("é\né\u{1b}é", 4), "é é…");
+    }
+
+    #[test]
+    fn nothing_steers_the_terminal() {
+        assert_eq!(plain(HOSTILE), "a\u{fffd}2J\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}b");
+        assert_eq!(plain("é\n字 👩\u{200d}👩"), "é\n字 👩\u{200d}👩", "what joins characters is none of them");
+        let error = Error::other(HOSTILE);
+        let error = anyhow::Error::new(error).context(HOSTILE);
+        let (said, causes) = in_words(&error);
+        assert!(said == plain(HOSTILE) && causes == [plain(HOSTILE)], "{said:?} {causes:?}");
+    }
+
+    #[test]
+    fn json_is_the_same_and_steers_no_terminal() {
+        let value = json!({HOSTILE: [HOSTILE, "line\nline\u{1b}"]});
+        let text = super::json(&value).unwrap();
+        assert!(text.contains("\\u009b2J\\u007f") && text.contains("\\u202e"), "{text}");
+        assert!(!text.chars().any(|character| character != '\n' && steers(character)), "{text:?}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    }
+
+    /// `status` of the text is no field.
+    #[test]
+    fn a_value_stays_in_its_column() {
+        let text = fields(&[("status", "dead".into()), ("last error", "no\nstatus          completed".into())]);
+        assert_eq!(text, "status          dead\nlast error      no\n                status          completed");
+    }
+
+    /// Takes nothing.
+    struct Broken(io::ErrorKind);
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure_and_a_full_disk_is() {
+        assert!(print_to(&mut Broken(io::ErrorKind::BrokenPipe), "text").is_ok());
+        assert!(print_to(&mut Broken(io::ErrorKind::StorageFull), "text").is_err());
+        let mut taken = Vec::new();
+        print_to(&mut taken, "text").unwrap();
+        assert_eq!(taken, b"text\n");
     }
 
     #[test]

@@ -86,6 +86,21 @@ fn an_unknown_flag_is_off_with_a_warning() {
     assert_eq!(json(&clone, &["eval", "ai-asistant"])["reason"], "unknown");
 }
 
+/// As of a variable that is not set.
+#[test]
+fn a_blank_id_is_an_anonymous_user_and_that_is_said() {
+    let clone = clone();
+    for blank in [&["--user", ""][..], &["--user", " "], &["--visitor", ""]] {
+        let said = solo(&clone, &[&["explain", "export-csv"], blank].concat());
+        assert!(said.fine && said.out.lines().any(|line| line == "user            anonymous"), "{}", said.out);
+        assert!(said.err.contains("the id is blank"), "{}", said.err);
+        let said = solo(&clone, &[&["eval", "export-csv"], blank].concat());
+        assert!(said.out == "on\n" && said.err.contains("the id is blank"), "{}", said.err);
+        let answer = json(&clone, &[&["explain", "export-csv"], blank].concat());
+        assert_eq!((&answer["user"], &answer["visitor"]), (&Value::Null, &Value::Null));
+    }
+}
+
 #[test]
 fn an_explanation_has_the_bucket() {
     let clone = clone();

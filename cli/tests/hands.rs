@@ -46,7 +46,12 @@ impl World {
             }
         });
         let clone = tempfile::tempdir().unwrap();
-        for (name, text) in [("solo.toml", ""), ("Cargo.toml", ""), (".dev/env", &*format!("API_URL={url}\n"))] {
+        for (name, text) in [
+            ("solo.toml", ""),
+            ("Cargo.toml", ""),
+            ("template.yaml", include_str!("../../template.yaml")),
+            (".dev/env", &*format!("API_URL={url}\n")),
+        ] {
             std::fs::create_dir_all(clone.path().join(".dev")).unwrap();
             std::fs::write(clone.path().join(name), text).unwrap();
         }
@@ -177,8 +182,6 @@ async fn the_status_of_the_local_stack_leads_to_what_waits() {
         code == 1 && text.lines().any(|line| line.contains("3 dead letters") && line.ends_with("solo dead list")),
         "{text}"
     );
-    let (code, text) = world.solo(&["status", "--cost"]).await;
-    assert!(code == 1 && text.contains("Cost        not known: this machine sends no bill"), "{text}");
     std::fs::remove_file(world.clone.path().join(".dev/env")).unwrap();
     let (code, text) = world.solo(&["status"]).await;
     assert!(code == 2 && text.contains("make dev"), "{text}");
@@ -201,7 +204,9 @@ async fn logs_of_the_local_stack_are_read_and_followed() {
     std::fs::write(&log, [line("webhooks", "c", "came in"), line("worker", "d", "other"), "noise\n".into()].concat())
         .unwrap();
     let (code, text) = world.solo(&["logs", "--function", "webhooks"]).await;
-    assert!(code == 0 && text.lines().count() == 1 && text.contains("came in correlation_id=c"), "{text}");
+    let told: Vec<_> = text.lines().collect();
+    assert!(code == 0 && told.len() == 2 && told[0].ends_with(" (UTC)"), "{text}");
+    assert!(told[1].ends_with("came in correlation_id=c"), "{text}");
     std::fs::write(world.clone.path().join("many"), line("worker", "f", "again").repeat(2_000)).unwrap();
     let solo = env!("CARGO_BIN_EXE_solo");
     let piped = format!("cat many >> {}; set -o pipefail; {solo} logs --limit 5000 | head -1", log.display());
@@ -229,6 +234,41 @@ async fn logs_of_the_local_stack_are_read_and_followed() {
         tokio::time::timeout(std::time::Duration::from_secs(20), lines.next_line()).await.unwrap().unwrap().unwrap();
     let next: Value = serde_json::from_str(&next).unwrap();
     assert_eq!((next["function"].as_str(), next["message"].as_str()), (Some("courier"), Some("sent")));
+    child.kill().await.unwrap();
+}
+
+/// What came in long ago and is replayed, and more at once than are looked at.
+#[tokio::test]
+async fn watching_tells_of_what_left_the_newest() {
+    let world = World::new(1).await;
+    let letters = world.json(&["dead", "list"]).await;
+    let id = letters["letters"][0]["id"].as_str().unwrap().to_owned();
+    let completed = async |from: u32, to: u32| {
+        let insert = format!(
+            "INSERT INTO executions (id, source, idempotency_key, event_type, schema_version, status, attempt, fence, payload,
+                                     fingerprint, correlation_id, finished_at)
+             SELECT uuidv7(), 'stripe', 'c' || n, 'invoice.paid', 1, 'completed', 1, 1, '{{}}', sha256('x'), 'c', now()
+               FROM generate_series({from}, {to}) n"
+        );
+        world.kept.execute(&insert).await;
+    };
+    completed(1, 20).await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_solo"));
+    command.args(["watch", "--every", "1s"]).current_dir(world.clone.path()).kill_on_drop(true);
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut until = async |words: &str| {
+        let told = async { while !lines.next_line().await.unwrap().unwrap().contains(words) {} };
+        tokio::time::timeout(std::time::Duration::from_secs(30), told).await.unwrap_or_else(|_| panic!("no {words}"));
+    };
+    until("dead 1").await;
+    let (code, text) = world.solo(&["dead", "replay", &id, "--reason", "fixed"]).await;
+    assert_eq!(code, 0, "{text}");
+    until(&format!("{id} failed")).await;
+    world.kept.execute("UPDATE executions SET status = 'completed', attempt = 1, finished_at = now(), next_attempt_at = NULL WHERE generation = 2").await;
+    until(&format!("{id} completed")).await;
+    completed(21, 60).await;
+    until("20 or more came since the last look").await;
     child.kill().await.unwrap();
 }
 

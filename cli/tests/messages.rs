@@ -1,7 +1,10 @@
 //! What `solo` says to someone who gets it wrong.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::process::Command;
+use std::{
+    io::pipe,
+    process::{Command, Stdio},
+};
 
 /// Run in `dir`: whether it succeeded, and all that it printed.
 fn solo(dir: &std::path::Path, arguments: &[&str]) -> (bool, String) {
@@ -105,6 +108,31 @@ fn times_and_pages_that_are_none_are_explained() {
     refused(&["audit", "--after", "here"], "what the page before printed");
     refused(&["outbox", "list", "--limit", "201"], "201");
     refused(&["outbox", "list", "--status", "lost"], "delivered, dead");
+}
+
+/// As `| head`, which has seen enough before there was anything: no failure, no word, and the exit code is the command's own.
+#[test]
+fn nobody_has_to_read_it_all() {
+    let clone = bare_clone();
+    std::fs::create_dir(clone.path().join("app")).unwrap();
+    std::fs::write(clone.path().join("app/flags.json"), include_str!("../../app/flags.json")).unwrap();
+    for (arguments, code) in [
+        (&["--help"][..], 0),
+        (&["flags", "list"], 0),
+        (&["flags", "list", "--json"], 0),
+        (&["flags", "eval", "export-csv"], 0),
+        (&["flags", "explain", "export-csv"], 0),
+        (&["env", "verify"], 1),
+    ] {
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_solo"));
+        command.args(arguments).current_dir(clone.path()).stdout(writer).stderr(Stdio::piped());
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(!said.contains("panicked") && !said.contains("error"), "{arguments:?}: {said}");
+    }
 }
 
 #[test]

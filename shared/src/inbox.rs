@@ -18,7 +18,7 @@ use crate::{
     objects::{ObjectError, ObjectStore},
     outbox::Report,
     providers,
-    queue::{LARGEST_MESSAGE, Queue, QueueError},
+    queue::{Depth, LARGEST_MESSAGE, Queue, QueueError},
     telemetry::TraceParent,
 };
 
@@ -115,6 +115,11 @@ impl Inbox {
             Message::Spooled { key } => Err(InboxError::Malformed(format!("{key} is not in the spool"))),
             message => Ok(message),
         }
+    }
+
+    /// How much waits in it: events, courier's reports, wake-ups.
+    pub async fn depth(&self) -> Result<Depth, QueueError> {
+        self.queue.depth().await
     }
 
     /// Has the worker look in a second. Best effort: its next tick would find the same.

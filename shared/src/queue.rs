@@ -49,6 +49,17 @@ pub trait Queue: Send + Sync {
 
     /// Whether it is there, and answers. Nothing is sent, and no message is touched.
     fn check(&self) -> Sending<'_>;
+
+    /// How many messages there are, as the queue reckons.
+    fn depth(&self) -> Sending<'_, Depth>;
+}
+
+/// Messages of a queue. SQS says so approximately, and some seconds late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    pub waiting: u64,
+    /// Handed out, and neither acknowledged nor given back.
+    pub in_flight: u64,
 }
 
 /// An SQS queue.
@@ -115,6 +126,26 @@ impl Queue for Sqs {
             let asked = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(name).send().await;
             let unanswered = |error| QueueError { what: "does not answer", ..self.error(chain(&error)) };
             asked.map(drop).map_err(unanswered)
+        })
+    }
+
+    fn depth(&self) -> Sending<'_, Depth> {
+        use aws_sdk_sqs::types::QueueAttributeName::{
+            ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible,
+        };
+        Box::pin(async move {
+            let request = self.client.get_queue_attributes().queue_url(&self.url);
+            let request = request
+                .attribute_names(ApproximateNumberOfMessages)
+                .attribute_names(ApproximateNumberOfMessagesNotVisible);
+            let unanswered =
+                |reason| QueueError { what: "does not say how many messages it has", ..self.error(reason) };
+            let answer = request.send().await.map_err(|error| unanswered(chain(&error)))?;
+            let number = |name| answer.attributes()?.get(&name)?.parse().ok();
+            let (waiting, in_flight) =
+                (number(ApproximateNumberOfMessages), number(ApproximateNumberOfMessagesNotVisible));
+            let depth = waiting.zip(in_flight).map(|(waiting, in_flight)| Depth { waiting, in_flight });
+            depth.ok_or_else(|| unanswered("there is no number in its answer".into()))
         })
     }
 }

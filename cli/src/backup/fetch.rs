@@ -48,8 +48,8 @@ pub async fn fetch(Fetch { which, output, stage }: Fetch) -> anyhow::Result<Exit
         || format!("{} cannot be written: it is there already, or its directory is read-only", output.display());
     file.persist_noclobber(&output).with_context(problem)?;
     let plain = manifest.archive.plain_bytes;
-    println!("{}: {}, verified ({}).", output.display(), source::size(plain), rate(plain, began.elapsed()));
-    println!(
+    anstream::println!("{}: {}, verified ({}).", output.display(), source::size(plain), rate(plain, began.elapsed()));
+    anstream::println!(
         "It restores with: pg_restore --no-owner --exit-on-error -j 4 -d <an empty database> {}",
         output.display()
     );

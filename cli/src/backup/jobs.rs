@@ -46,7 +46,7 @@ pub async fn run(Run { stage }: Run) -> anyhow::Result<ExitCode> {
     let result = finish(&stage, "backup", Map::new()).await?;
     let (id, seconds) = (text(&result, "backup"), seconds(&result, "seconds"));
     let (stored, plain) = (number(&result, "bytes"), number(&result, "plain_bytes"));
-    println!(
+    anstream::println!(
         "Backed up {} rows of {} tables in {seconds} s: {id}, {} ({} before compression).",
         result["rows"],
         result["tables"],
@@ -61,7 +61,7 @@ pub async fn drill(Drill { which, stage }: Drill) -> anyhow::Result<ExitCode> {
     let mut arguments = Map::new();
     arguments.extend(which.id().map(|id| ("backup".to_owned(), json!(id))));
     let result = finish(&stage, "drill", arguments).await?;
-    println!(
+    anstream::println!(
         "{} is good: {} rows of {} tables are equal. Restored in {} s, proven in {} s.",
         text(&result, "backup"),
         result["rows"],
@@ -77,7 +77,7 @@ pub async fn drill(Drill { which, stage }: Drill) -> anyhow::Result<ExitCode> {
 pub fn tell(result: &Value) {
     for (name, words) in [("left_out", "not restored"), ("notes", "note")] {
         for line in result[name].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            println!("  {words}: {}", ui::plain(line));
+            anstream::println!("  {words}: {}", ui::plain(line));
         }
     }
 }
@@ -87,9 +87,9 @@ pub async fn prune(Prune { dry_run, json, stage }: Prune) -> anyhow::Result<Exit
     if !dry_run {
         let result = finish(&stage, "prune", Map::new()).await?;
         let removed = result["removed"].as_array().map_or(0, Vec::len);
-        println!("Removed {removed} backups; {} stay.", result["kept"]);
+        anstream::println!("Removed {removed} backups; {} stay.", result["kept"]);
         if let Some(why) = result["held_back"].as_str() {
-            println!("Nothing was removed: {why}.");
+            anstream::println!("Nothing was removed: {why}.");
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -99,14 +99,14 @@ pub async fn prune(Prune { dry_run, json, stage }: Prune) -> anyhow::Result<Exit
         return Ok(ExitCode::SUCCESS);
     }
     for (id, reasons) in plan.keep.iter().rev() {
-        println!("stays    {id}  {}", reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+        anstream::println!("stays    {id}  {}", reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     }
     for id in plan.remove.iter().rev() {
-        println!("removed  {id}");
+        anstream::println!("removed  {id}");
     }
-    println!("{} would stay, {} would be removed. Nothing was changed.", plan.keep.len(), plan.remove.len());
+    anstream::println!("{} would stay, {} would be removed. Nothing was changed.", plan.keep.len(), plan.remove.len());
     if let Some(why) = &plan.held_back {
-        println!("Nothing is removed now: {why}.");
+        anstream::println!("Nothing is removed now: {why}.");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -62,16 +62,16 @@ pub async fn list(List { json, stage }: List) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if listing.backups.is_empty() {
-        println!("No backups yet: `solo backup run` makes one.");
+        ui::print("No backups yet: `solo backup run` makes one.")?;
     } else {
-        println!("{}", table(&listing.backups, plan.as_ref().ok(), clock::now()));
+        ui::print(&table(&listing.backups, plan.as_ref().ok(), clock::now()))?;
     }
     for Broken { id, problem } in &listing.broken {
-        println!("{id} is no backup: {}", ui::plain(problem));
+        ui::print(&format!("{} is no backup: {}", ui::one_line(id), ui::indented(problem, 2)))?;
     }
     match plan {
         Err(error) => ui::note(&format!("why each is kept is not known now: {error:#}")),
-        Ok(Plan { held_back: Some(why), .. }) => println!("Nothing is removed now: {why}."),
+        Ok(Plan { held_back: Some(why), .. }) => ui::print(&format!("Nothing is removed now: {why}."))?,
         Ok(_) => {}
     }
     Ok(ExitCode::SUCCESS)
@@ -142,13 +142,13 @@ pub async fn show(Show { which, json, stage }: Show) -> anyhow::Result<ExitCode>
         ("size", format!("{} ({} unpacked)", source::size(archive.bytes), source::size(archive.plain_bytes))),
         ("sha256", archive.sha256.clone()),
         ("large objects", manifest.inventory.large_objects.count.to_string()),
-    ]);
+    ])?;
     let rows = manifest
         .inventory
         .tables
         .iter()
         .map(|(name, table)| vec![name.clone(), table.rows.to_string(), format!("{:016x}", table.checksum)]);
-    println!("\n{}", ui::table(&["table", "rows", "checksum"], rows.collect()));
+    ui::print(&format!("\n{}", ui::table(&["table", "rows", "checksum"], rows.collect())))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -161,12 +161,12 @@ pub async fn verify(Verify { which, stage }: Verify) -> anyhow::Result<ExitCode>
     let verified = verify::verify(&store, &manifest, &programs, |bytes| bar.at("verify", bytes, plain)).await;
     bar.end();
     let Verified { backup, bytes, entries, seconds, .. } = verified?;
-    println!(
-        "{backup} is whole: {} stored, {} unpacked, {entries} entries ({}).",
+    ui::print(&format!(
+        "{backup} is whole: {} stored, {} unpacked, {entries} entries ({}).\n\
+         That it can be restored and is equal, `solo backup drill` proves.",
         source::size(bytes),
         source::size(plain),
         rate(plain, std::time::Duration::from_secs_f64(seconds))
-    );
-    println!("That it can be restored and is equal, `solo backup drill` proves.");
+    ))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -67,9 +67,9 @@ pub async fn restore(arguments: Restore) -> anyhow::Result<ExitCode> {
         migrate(master.clone(), Credentials::Url, &Passwords::default())
             .await
             .context("it is restored, but not in service")?;
-        println!("It belongs to solo_owner now, as before: the functions use it.");
+        anstream::println!("It belongs to solo_owner now, as before: the functions use it.");
     } else {
-        println!("It belongs to {}.{}", user(&target.url), into_service(&target.url));
+        anstream::println!("It belongs to {}.{}", user(&target.url), into_service(&target.url));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -77,7 +77,7 @@ pub async fn restore(arguments: Restore) -> anyhow::Result<ExitCode> {
 fn announce(manifest: &Manifest, place: &str, target: &Target) {
     let rows: u64 = manifest.inventory.tables.values().map(|table| table.rows).sum();
     ui::heading("Restore");
-    println!(
+    anstream::println!(
         "  what    {}, {} rows of {} tables, {}",
         manifest.id,
         rows,
@@ -86,12 +86,12 @@ fn announce(manifest: &Manifest, place: &str, target: &Target) {
     );
     match &target.into {
         Into::New { then: Some(name), .. } => {
-            println!("  where   {place}, a new database; called {name} when it is equal");
+            anstream::println!("  where   {place}, a new database; called {name} when it is equal");
         }
-        Into::New { .. } => println!("  where   {place}, a new database; dropped again when this fails"),
-        Into::Existing => println!("  where   {place}, which is there, and empty"),
+        Into::New { .. } => anstream::println!("  where   {place}, a new database; dropped again when this fails"),
+        Into::Existing => anstream::println!("  where   {place}, which is there, and empty"),
     }
-    println!("  then    ANALYZE, and every table is compared with the manifest\n");
+    anstream::println!("  then    ANALYZE, and every table is compared with the manifest\n");
 }
 
 fn agree(yes: bool) -> anyhow::Result<()> {
@@ -176,15 +176,16 @@ fn report(manifest: &Manifest, target: &Target, restored: &Restored) -> anyhow::
     let Restored { tables, rows, restore_seconds, compare_seconds, left_out, comparison } = restored;
     jobs::tell(&json!({"left_out": left_out, "notes": comparison.notes}));
     if comparison.differences.is_empty() {
-        println!(
+        anstream::println!(
             "Restored {} into {}: {rows} rows of {tables} tables are equal to the manifest ({restore_seconds:.1} s, compared in \
              {compare_seconds:.1} s).",
-            manifest.id, target.url.database
+            manifest.id,
+            target.url.database
         );
         return Ok(());
     }
     for difference in &comparison.differences {
-        println!("  differs: {}", ui::plain(difference));
+        anstream::println!("  differs: {}", ui::plain(difference));
     }
     bail!(
         "{} was restored into {}, and is not equal to its manifest in {} places. The database is kept, for you to look at; do not \
@@ -205,18 +206,28 @@ async fn in_cloud(stage: &Stage, cloud: &Cloud, manifest: &Manifest, arguments: 
     }
     let rows: u64 = manifest.inventory.tables.values().map(|table| table.rows).sum();
     ui::heading("Restore");
-    println!("  what    {}, {rows} rows of {} tables", manifest.id, manifest.inventory.tables.len());
-    println!("  where   the server of {}, a new database {name}; dropped again when this fails", cloud.name.as_str());
-    println!("  then    every table is compared with the manifest; one that differs is kept, and the command fails");
-    println!("          The database in service is not touched\n");
+    anstream::println!("  what    {}, {rows} rows of {} tables", manifest.id, manifest.inventory.tables.len());
+    anstream::println!(
+        "  where   the server of {}, a new database {name}; dropped again when this fails",
+        cloud.name.as_str()
+    );
+    anstream::println!(
+        "  then    every table is compared with the manifest; one that differs is kept, and the command fails"
+    );
+    anstream::println!("          The database in service is not touched\n");
     agree(arguments.yes)?;
     let mut event = Map::new();
     event.insert("backup".into(), json!(manifest.id));
     event.insert("keep_as".into(), json!(name));
     let result = jobs::finish(stage, "drill", event).await?;
-    println!("Restored {} into {name}: {} rows of {} tables are equal.", manifest.id, result["rows"], result["tables"]);
+    anstream::println!(
+        "Restored {} into {name}: {} rows of {} tables are equal.",
+        manifest.id,
+        result["rows"],
+        result["tables"]
+    );
     jobs::tell(&result);
-    println!(
+    anstream::println!(
         "To put it into service: set DatabaseName={name} among the parameter_overrides of {stage} in samconfig.toml, then \
          `solo deploy --target {stage}`. The other database stays as it is.",
         stage = cloud.name.as_str()

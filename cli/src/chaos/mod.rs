@@ -189,7 +189,7 @@ async fn disturb_for(
 }
 
 fn report(sent: &load::Sent, events: &[load::Event], happened: &BTreeMap<String, usize>) {
-    println!(
+    anstream::println!(
         "{} events in {} deliveries: {} accepted, {} of them by the queue; {} deliveries were not accepted and repeated",
         events.len(),
         sent.deliveries,
@@ -198,7 +198,7 @@ fn report(sent: &load::Sent, events: &[load::Event], happened: &BTreeMap<String,
         sent.refused
     );
     let rows = happened.iter().map(|(what, times)| vec![what.clone(), times.to_string()]).collect();
-    println!("{}", ui::table(&["what went wrong", "times"], rows));
+    anstream::println!("{}", ui::table(&["what went wrong", "times"], rows));
 }
 
 /// Waits until nothing is under way. What is still unfinished when the patience ends is a fault.
@@ -213,7 +213,7 @@ async fn settle(backing: &Backing, client: &Client) -> anyhow::Result<Option<Str
         }
         let state = check::state(client, messages).await?;
         if state.is_settled() {
-            println!("All done {:.0} s after the last event.", started.elapsed().as_secs_f64());
+            anstream::println!("All done {:.0} s after the last event.", started.elapsed().as_secs_f64());
             return Ok(None);
         }
         if waited.elapsed() > REPORTED_EVERY {
@@ -263,7 +263,7 @@ async fn conclude(client: &Client, effects: &[Received], faults: &[String], seed
     let mut rows: Vec<_> =
         counts.iter().map(|row| vec![row.get::<_, String>(0), row.get::<_, i64>(1).to_string()]).collect();
     rows.push(vec!["effects that arrived, repetitions too".into(), effects.len().to_string()]);
-    println!("{}", ui::table(&["in the end", "number"], rows));
+    anstream::println!("{}", ui::table(&["in the end", "number"], rows));
     if faults.is_empty() {
         anstream::println!("\n{} nothing was lost, nothing was done twice.", "✓".green());
         return Ok(ExitCode::SUCCESS);

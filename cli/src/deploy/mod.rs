@@ -97,7 +97,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         interrupted = stack::interrupted() => {
             interrupted?;
             ui::heading("Interrupted.");
-            println!("{}", progress.advice(&project, arguments.target));
+            anstream::println!("{}", progress.advice(&project, arguments.target));
             Ok(ExitCode::from(130))
         }
     }
@@ -129,7 +129,7 @@ async fn deploy(project: &Project, arguments: &Arguments, progress: &Progress) -
     step.done("");
     let changed = run.preview(&packaged).await?;
     if arguments.dry_run {
-        println!("A dry run: nothing was changed.");
+        anstream::println!("A dry run: nothing was changed.");
         return Ok(ExitCode::SUCCESS);
     }
     if changed {

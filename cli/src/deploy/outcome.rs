@@ -16,13 +16,13 @@ impl Run<'_> {
     pub(super) async fn succeeded(&self, changed: bool, moved: usize) -> anyhow::Result<ExitCode> {
         let (release, stage) = (&self.release, self.cloud.name.as_str());
         if !changed && moved == 0 {
-            println!("Nothing to do: {stage} is at {release} already.");
+            anstream::println!("Nothing to do: {stage} is at {release} already.");
             return Ok(ExitCode::SUCCESS);
         }
         let detail = (moved > 0).then(|| format!("{moved} aliases were pointed back at the release"));
         self.record(DeploymentOutcome::Succeeded, detail).await;
         let url = self.cloud.outputs().await.and_then(|outputs| outputs.get("ApiUrl").map(str::to_owned));
-        println!("{release} is live on {stage}: {}", url.unwrap_or_else(|problem| format!("{problem:#}")));
+        anstream::println!("{release} is live on {stage}: {}", url.unwrap_or_else(|problem| format!("{problem:#}")));
         Ok(ExitCode::SUCCESS)
     }
 
@@ -31,7 +31,7 @@ impl Run<'_> {
         ui::fail(error);
         let (stack, left) = (self.cloud.stack(), self.arguments.no_rollback);
         if left {
-            println!(
+            anstream::println!(
                 "The stack {stack} was left as it failed. `aws cloudformation rollback-stack --stack-name {stack}` takes it back."
             );
         } else {
@@ -47,12 +47,14 @@ impl Run<'_> {
         let stack = self.cloud.stack();
         let found = self.cloud.stack_if_there().await.ok().flatten();
         match found.and_then(|found| found.stack_status).as_ref().map(|status| status.as_str().to_owned()) {
-            Some(status) if status == "UPDATE_ROLLBACK_FAILED" => println!(
+            Some(status) if status == "UPDATE_ROLLBACK_FAILED" => anstream::println!(
                 "The stack {stack} is {status}: it could not be taken back as a whole. \
                  `aws cloudformation continue-update-rollback --stack-name {stack}` goes on with it."
             ),
-            Some(status) => println!("The stack {stack} is {status}: CloudFormation took back what it had changed."),
-            None => println!("The state of the stack {stack} is not known; `solo env verify` looks at it."),
+            Some(status) => {
+                anstream::println!("The stack {stack} is {status}: CloudFormation took back what it had changed.");
+            }
+            None => anstream::println!("The state of the stack {stack} is not known; `solo env verify` looks at it."),
         }
     }
 
@@ -71,10 +73,13 @@ impl Run<'_> {
         ui::fail(error);
         let stage = self.cloud.name.as_str();
         let outcome = if self.arguments.no_rollback {
-            println!("{} stays live, as --no-rollback says. `solo rollback --stage {stage}` goes back.", self.release);
+            anstream::println!(
+                "{} stays live, as --no-rollback says. `solo rollback --stage {stage}` goes back.",
+                self.release
+            );
             DeploymentOutcome::Failed
         } else if self.before.is_empty() {
-            println!("There is no release before this one to go back to.");
+            anstream::println!("There is no release before this one to go back to.");
             DeploymentOutcome::Failed
         } else {
             self.go_back().await
@@ -99,8 +104,8 @@ impl Run<'_> {
             }
             Some(problem) => {
                 let to = self.previous().map(|release| format!(" --to {release}")).unwrap_or_default();
-                println!("Going back to {previous} failed as well: {problem}");
-                println!("Run `solo rollback --stage {stage}{to}` until it says that all is done.");
+                anstream::println!("Going back to {previous} failed as well: {problem}");
+                anstream::println!("Run `solo rollback --stage {stage}{to}` until it says that all is done.");
                 DeploymentOutcome::Failed
             }
         }
@@ -121,7 +126,7 @@ impl Run<'_> {
             started_at: self.began,
         };
         if let Err(problem) = rollback::record(self.cloud, deployment, "solo deploy").await {
-            println!("It could not be recorded: {problem}. The deployment itself is not touched by that.");
+            anstream::println!("It could not be recorded: {problem}. The deployment itself is not touched by that.");
         }
     }
 }

@@ -208,7 +208,8 @@ pub fn print(changes: &[Change]) {
     };
     let table = ui::table(&["stack", "action", "resource", "type", "replaced", ""], changes.iter().map(row).collect());
     for line in table.lines() {
-        if line.ends_with(" DATA") { anstream::println!("  {}", line.red().bold()) } else { println!("  {line}") }
+        let line = if line.ends_with(" DATA") { line.red().bold().to_string() } else { line.to_owned() };
+        anstream::println!("  {line}");
     }
 }
 

@@ -45,10 +45,10 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     checks.iter().for_each(print);
     let faults = checks.iter().filter(|check| check.result.is_err()).count();
     if faults > 0 {
-        println!("\n{faults} of {} checks failed.", checks.len());
+        anstream::println!("\n{faults} of {} checks failed.", checks.len());
         return Ok(ExitCode::FAILURE);
     }
-    println!("\nAll {} checks passed.", checks.len());
+    anstream::println!("\nAll {} checks passed.", checks.len());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -118,7 +118,7 @@ async fn states(List { json, stage }: List) -> anyhow::Result<ExitCode> {
     if json {
         ui::print_json(&list)?;
     } else {
-        anstream::println!("{}", show::states(&list.jobs, clock::now()));
+        ui::print(&show::states(&list.jobs, clock::now()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -131,10 +131,10 @@ async fn list_runs(Runs { job, page, stage }: Runs) -> anyhow::Result<ExitCode> 
     if page.json {
         ui::print_json(&found)?;
     } else if found.runs.is_empty() {
-        println!("No runs.");
+        ui::print("No runs.")?;
     } else {
-        anstream::println!("{}", show::runs(&found.runs, clock::now()));
-        ui::print_next(found.next);
+        ui::print(&show::runs(&found.runs, clock::now()))?;
+        ui::print_next(found.next)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -145,7 +145,7 @@ async fn show_run(Show { id, json, stage }: Show) -> anyhow::Result<ExitCode> {
     if json {
         ui::print_json(&run)?;
     } else {
-        show::run(&run, clock::now());
+        ui::print(&show::run(&run, clock::now()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -157,7 +157,7 @@ async fn run_now(Run { name: job, no_wait, stage }: Run) -> anyhow::Result<ExitC
     let started = follow::start(&stage, job, Map::new()).await?;
     let id = started.run.id;
     if no_wait {
-        println!("{id} has begun; `solo jobs show {id}` shows it.");
+        ui::print(&format!("{id} has begun; `solo jobs show {id}` shows it."))?;
         return Ok(ExitCode::SUCCESS);
     }
     let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("  {spinner} {elapsed:>4} {msg}")?);
@@ -168,13 +168,13 @@ async fn run_now(Run { name: job, no_wait, stage }: Run) -> anyhow::Result<ExitC
         interrupted = tokio::signal::ctrl_c() => {
             bar.finish_and_clear();
             interrupted?;
-            println!("Not followed any more; the run goes on. `solo jobs show {id}` shows it.");
+            ui::print(&format!("Not followed any more; the run goes on. `solo jobs show {id}` shows it."))?;
             return Ok(ExitCode::SUCCESS);
         }
     };
     bar.finish_and_clear();
     let run = ended?;
-    show::run(&run, clock::now());
+    ui::print(&show::run(&run, clock::now()))?;
     Ok(if run.outcome.as_deref() == Some("succeeded") { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

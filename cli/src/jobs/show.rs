@@ -44,8 +44,8 @@ pub fn runs(runs: &[JobRun], now: Timestamp) -> String {
 }
 
 /// Everything about a run.
-pub fn run(run: &JobRun, now: Timestamp) {
-    ui::print_fields(&[
+pub fn run(run: &JobRun, now: Timestamp) -> String {
+    let mut fields = vec![
         ("id", run.id.to_string()),
         ("job", run.job.clone()),
         ("outcome", outcome(run).to_owned()),
@@ -53,17 +53,15 @@ pub fn run(run: &JobRun, now: Timestamp) {
         ("finished", moment_or_none(run.finished_at)),
         ("took", took(run, now)),
         ("by", run.actor.clone().unwrap_or_else(|| "schedule".into())),
-    ]);
-    if let Some(error) = &run.error {
-        ui::print_fields(&[("error", error.clone())]);
-    }
+    ];
+    fields.extend(run.error.as_ref().map(|error| ("error", error.clone())));
+    let mut shown = vec![ui::fields(&fields)];
     let named = [("progress", &run.progress), ("result", &run.result)];
     for (name, value) in named.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
-        println!("{name}");
-        for line in lines(value, 1) {
-            println!("{line}");
-        }
+        shown.push(name.to_owned());
+        shown.extend(lines(value, 1));
     }
+    shown.join("\n")
 }
 
 /// A value, one line for each part of it: texts of a list one a line, what is within others indented. Nothing in it steers the
@@ -75,7 +73,7 @@ fn lines(value: &Value, depth: usize) -> Vec<String> {
         Value::Array(items) => items.is_empty(),
         _ => true,
     };
-    let plain = |text: &str| ui::plain(text).replace('\n', &format!("\n{indent}  "));
+    let plain = |text: &str| ui::indented(text, indent.len() + 2);
     match value {
         Value::Null => Vec::new(),
         Value::Object(members) => {

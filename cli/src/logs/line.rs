@@ -111,8 +111,8 @@ impl Line {
         self.fields.get("correlation_id").and_then(Value::as_str)
     }
 
-    /// One line for a person. `without` are fields that everyone knows already.
-    pub fn words(&self, without: &[&str]) -> String {
+    /// One line for a person. `known` are fields that are left out while they have the value that the reader knows already.
+    pub fn words(&self, known: &[(&str, &str)]) -> String {
         let time = self.at.strftime("%H:%M:%S%.3f").to_string();
         let level = format!("{:<5}", self.level.written());
         let level = match self.level {
@@ -121,8 +121,9 @@ impl Line {
             Level::Info => level.green().to_string(),
             Level::Debug => level.dimmed().to_string(),
         };
+        let is_known = |name: &str, value: &Value| known.iter().any(|(it, text)| *it == name && value == text);
         let shown =
-            self.fields.iter().filter(|(name, _)| !QUIET.contains(&name.as_str()) && !without.contains(&name.as_str()));
+            self.fields.iter().filter(|(name, value)| !QUIET.contains(&name.as_str()) && !is_known(name, value));
         let fields = shown.map(|(name, value)| format!(" {}={}", shorten(name, 60).dimmed(), field(value)));
         let fields = fields.collect::<Vec<_>>().concat();
         format!(
@@ -158,8 +159,9 @@ mod tests {
         let line = Line::read(LINE, None).unwrap();
         assert_eq!((line.function.as_str(), line.level, line.message.as_str()), ("worker", Level::Warn, "no luck"));
         assert_eq!(line.correlation_id(), Some("c-1"));
-        let words = strip_str(&line.words(&["correlation_id"])).to_string();
-        assert_eq!(words, r#"15:04:05.123 WARN  worker     no luck attempt=2 error="two words""#);
+        let words = |known| strip_str(&line.words(&[("correlation_id", known)])).to_string();
+        assert_eq!(words("c-1"), r#"15:04:05.123 WARN  worker     no luck attempt=2 error="two words""#);
+        assert!(words("c-2").contains(" correlation_id=c-1 "), "another than the one that is known is shown");
         assert_eq!(Line::read(LINE, Some("webhooks")).unwrap().function, "webhooks", "the log group knows better");
     }
 

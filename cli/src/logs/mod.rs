@@ -1,21 +1,22 @@
 //! `solo logs`: what the functions wrote, in the order of time; of one execution, together with what the database has of it.
 
+mod execution;
+mod follow;
+mod groups;
 mod line;
 mod local;
+mod place;
+mod print;
 mod remote;
 mod timeline;
 mod wanted;
 
 pub use line::{Level, Line};
 
-use std::{collections::BTreeSet, io::Write as _, process::ExitCode, time::Duration};
+use std::{collections::BTreeSet, process::ExitCode, time::Duration};
 
-use anyhow::{Context as _, bail};
 use jiff::{SignedDuration, Timestamp};
-use ops::{ExecutionDetail, Operation, Outcome};
-use owo_colors::OwoColorize as _;
 use shared::clock;
-use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::{
@@ -23,7 +24,9 @@ use crate::{
     stage::{self, Stage},
     ui, when,
 };
+use follow::{Look, follow};
 use local::Local;
+use print::Printer;
 use remote::{Found, Remote};
 use wanted::Wanted;
 
@@ -37,11 +40,6 @@ Examples:
   solo logs --stage production --level error --since 2h
   solo logs --stage staging --function worker --follow
   solo logs --correlation 0199c5a2-7d1e-7cc0-9a57-3f1b7a6d0c12 --json";
-
-/// Before an execution was received: the request's own first line.
-const BEFORE: SignedDuration = SignedDuration::from_secs(60);
-/// After the last thing that is known of it: reports, alerts.
-const AFTER: SignedDuration = SignedDuration::from_secs(600);
 
 #[derive(clap::Args)]
 #[command(after_help = HELP)]
@@ -77,10 +75,14 @@ pub struct Arguments {
     stage: stage::Arguments,
 }
 
-pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub async fn run(mut arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let local = groups::local(&arguments.functions)?;
     let stage = Stage::open(arguments.stage.stage).await?;
+    if let Stage::Dev(_) = stage {
+        arguments.functions = local;
+    }
     let told = match arguments.execution {
-        Some(id) => of_execution(&stage, id, &arguments).await,
+        Some(id) => execution::show(&stage, id, &arguments).await.map(|()| ExitCode::SUCCESS),
         None => of_all(&stage, &arguments).await,
     };
     ui::unless_closed(told)
@@ -100,17 +102,17 @@ impl Source {
         })
     }
 
-    async fn all(&mut self, wanted: &Wanted, most: usize) -> anyhow::Result<Found> {
+    async fn all(&mut self, wanted: &Wanted, most: usize, now: Timestamp) -> anyhow::Result<Found> {
         match self {
             Self::Local(local) => Ok(Found { newest: local.all(wanted, most)?, unread: Vec::new() }),
-            Self::Remote(remote) => remote.all(wanted, most).await,
+            Self::Remote(remote) => remote.all(wanted, most, now).await,
         }
     }
 
-    async fn more(&mut self, wanted: &mut Wanted) -> anyhow::Result<Vec<Line>> {
+    async fn more(&mut self, wanted: &Wanted, now: Timestamp) -> anyhow::Result<Look> {
         match self {
-            Self::Local(local) => local.more(wanted),
-            Self::Remote(remote) => remote.more(wanted).await,
+            Self::Local(local) => Ok(Look { lines: local.more(wanted)?, trouble: None }),
+            Self::Remote(remote) => Ok(remote.more(wanted, now).await),
         }
     }
 
@@ -127,11 +129,12 @@ async fn of_all(stage: &Stage, arguments: &Arguments) -> anyhow::Result<ExitCode
     let usual =
         if arguments.correlation.is_some() { SignedDuration::from_hours(24) } else { SignedDuration::from_mins(10) };
     let now = clock::now();
-    let mut wanted = wanted(arguments, now.checked_sub(usual).unwrap_or(now));
+    let wanted = wanted(arguments, now.checked_sub(usual).unwrap_or(now));
     let mut source = Source::open(stage, &wanted)?;
-    let found = source.all(&wanted, arguments.limit.into()).await?;
-    let known: &[&str] = if arguments.correlation.is_some() { &["correlation_id"] } else { &[] };
-    let printed = print(found, arguments.json, known)?;
+    let found = source.all(&wanted, arguments.limit.into(), now).await?;
+    let known = arguments.correlation.iter().map(|id| ("correlation_id", id.clone())).collect();
+    let mut printer = Printer::new(arguments.json, known);
+    let printed = printer.found(found)?;
     if !arguments.follow {
         if printed == 0 {
             ui::note(&format!("no such line since {}", when::moment(wanted.since)));
@@ -139,19 +142,8 @@ async fn of_all(stage: &Stage, arguments: &Arguments) -> anyhow::Result<ExitCode
         return Ok(ExitCode::SUCCESS);
     }
     tokio::select! {
-        ended = follow(&mut source, &mut wanted, arguments.json, known) => ended,
+        ended = follow(&mut source, &wanted, &mut printer) => ended,
         interrupted = stack::interrupted() => interrupted.map(|()| ExitCode::SUCCESS),
-    }
-}
-
-/// What goes wrong while following is said, and tried again.
-async fn follow(source: &mut Source, wanted: &mut Wanted, json: bool, known: &[&str]) -> anyhow::Result<ExitCode> {
-    loop {
-        sleep(source.pause()).await;
-        match source.more(wanted).await {
-            Ok(lines) => print_lines(&lines, json, known)?,
-            Err(error) => ui::note(&format!("{error:#}; trying again")),
-        }
     }
 }
 
@@ -165,72 +157,25 @@ fn wanted(arguments: &Arguments, since: Timestamp) -> Wanted {
     }
 }
 
-/// The record first: it says which lines there can be, and when. A log that cannot be read is said, and the record is shown.
-async fn of_execution(stage: &Stage, id: Uuid, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let outcome = stage.operate(Operation::ShowExecution { id }).await?;
-    let Outcome::Execution(detail) = outcome else { bail!("{}", stage::UNEXPECTED) };
-    let record = timeline::of(&detail, &alerts(stage, &detail).await?);
-    let mut wanted = wanted(arguments, detail.summary.received_at.checked_sub(BEFORE)?);
-    wanted.correlation_id = Some(detail.correlation_id.clone());
-    let last = record.last().map_or(detail.summary.received_at, |line| line.at);
-    wanted.until = wanted.until.or_else(|| last.checked_add(AFTER).ok());
-    let found = async { Source::open(stage, &wanted)?.all(&wanted, arguments.limit.into()).await }.await;
-    let mut found = match found {
-        Ok(found) => found,
-        Err(error) => {
-            ui::note(&format!("without the functions' lines: {error:#}"));
-            Found { newest: wanted::Newest::new(arguments.limit.into()), unread: Vec::new() }
-        }
-    };
-    record.into_iter().filter(|line| line.level >= arguments.level).for_each(|line| found.newest.add(line));
-    if !arguments.json {
-        let summary = &detail.summary;
-        let (kind, source) = (ui::shorten(&summary.event_type, 100), ui::shorten(&summary.source, 60));
-        let day = summary.received_at.strftime("%Y-%m-%d");
-        let mut out = anstream::stdout().lock();
-        writeln!(out, "{} from {source}, {}, received on {day} (UTC)", kind.bold(), ui::plain(&summary.status))?;
-        writeln!(out, "correlation id {}\n", ui::plain(&detail.correlation_id))?;
-    }
-    print(found, arguments.json, &["correlation_id", "execution_id"])?;
-    if !arguments.json {
-        let outlook = timeline::outlook(&detail, clock::now(), &arguments.stage.stage.option());
-        writeln!(anstream::stdout().lock(), "\n{outlook}")?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
 
-/// Those that are, or were, open about its like: an alert knows no executions.
-async fn alerts(stage: &Stage, detail: &ExecutionDetail) -> anyhow::Result<Vec<ops::Alert>> {
-    let operation = Operation::ListAlerts { state: ops::AlertState::All, limit: 200, after: None };
-    let Outcome::Alerts(page) = stage.operate(operation).await? else { bail!("{}", stage::UNEXPECTED) };
-    Ok(page.alerts.into_iter().filter(|alert| timeline::is_about(alert, detail)).collect())
-}
+    use super::*;
+    use crate::{Cli, Command};
 
-/// How many lines there were.
-fn print(found: Found, json: bool, known: &[&str]) -> anyhow::Result<usize> {
-    let Found { newest, unread } = found;
-    let (lines, cut) = newest.in_order();
-    if cut {
-        ui::note(&format!("older lines are left out: these are the newest {} (--limit)", lines.len()));
-    }
-    print_lines(&lines, json, known)?;
-    if !unread.is_empty() {
-        ui::note(&format!(
-            "not all was read of {}, the latest lines are missing: give a shorter time with --since and --until",
-            unread.join(", ")
-        ));
-    }
-    Ok(lines.len())
-}
-
-fn print_lines(lines: &[Line], json: bool, known: &[&str]) -> anyhow::Result<()> {
-    let mut out = anstream::stdout().lock();
-    for line in lines {
-        if json {
-            writeln!(out, "{}", serde_json::to_string(line).context("a line is no JSON")?)?;
-        } else {
-            writeln!(out, "{}", line.words(known))?;
+    /// Before anything is asked of the stage, which does not run here.
+    #[tokio::test]
+    async fn an_unknown_function_is_refused_for_every_stage() {
+        let id = "0199c5a2-7d1e-7cc0-9a57-3f1b7a6d0c11";
+        for more in [&[][..], &["--follow"], &["--execution", id]] {
+            let line = [&["solo", "logs", "--stage", "dev", "--function", "nobody"], more].concat();
+            let Ok(Cli { command: Command::Logs(arguments) }) = Cli::try_parse_from(line) else { panic!("{more:?}") };
+            let error = run(arguments).await.unwrap_err().to_string();
+            assert!(
+                error.starts_with("there is no function nobody; there are ") && error.contains("webhooks"),
+                "{error}"
+            );
         }
     }
-    Ok(out.flush()?)
 }

@@ -5,7 +5,7 @@ use ops::{Alert, Attempt, EffectSummary, ExecutionDetail};
 use serde_json::{Map, Value, json};
 
 use super::line::{Level, Line};
-use crate::when::distance;
+use crate::{ui::plain, when::distance};
 
 /// In the place of a function's name.
 pub const RECORD: &str = "(record)";
@@ -52,10 +52,39 @@ pub fn is_about(alert: &Alert, detail: &ExecutionDetail) -> bool {
         && ends >= summary.received_at
 }
 
-/// What comes next, and what to type.
+/// Whether more can happen to it by itself.
+pub fn is_unfinished(detail: &ExecutionDetail) -> bool {
+    matches!(detail.summary.status.as_str(), "processing" | "failed") || on_their_way(detail) > 0
+}
+
+/// What comes next, and what to type: a line for each.
 pub fn outlook(detail: &ExecutionDetail, now: Timestamp, option: &str) -> String {
+    let waiting = match on_their_way(detail) {
+        0 => None,
+        some => Some(format!("{some} of its effects are on their way: solo outbox list{option}")),
+    };
+    let completed = detail.summary.status == "completed";
+    let told = match (next(detail, now, option), undelivered(detail, option), waiting) {
+        (Some(next), lost, waiting) => [Some(next), lost, waiting],
+        (None, Some(lost), waiting) if completed => [Some(format!("It completed, but {lost}")), waiting, None],
+        (None, lost @ Some(_), waiting) => [Some("It is done.".into()), lost, waiting],
+        (None, None, Some(waiting)) => [Some(format!("It is done; {waiting}")), None, None],
+        (None, None, None) => [Some("It is done.".into()), None, None],
+    };
+    let mut told: Vec<_> = told.into_iter().flatten().collect();
+    if is_unfinished(detail) {
+        let id = &detail.correlation_id;
+        // A caller's own id may look like an option.
+        let equals = if id.starts_with('-') { '=' } else { ' ' };
+        told.push(format!("To follow it: solo logs --correlation{equals}{} --follow{option}", plain(id)));
+    }
+    told.join("\n")
+}
+
+/// Of itself; `None` when it is done, but for its effects.
+fn next(detail: &ExecutionDetail, now: Timestamp, option: &str) -> Option<String> {
     let (summary, id) = (&detail.summary, detail.summary.id);
-    match (summary.status.as_str(), summary.next_attempt_at, detail.lease_until) {
+    Some(match (summary.status.as_str(), summary.next_attempt_at, detail.lease_until) {
         ("failed", Some(at), _) if at > now => format!("It is tried again {}.", distance(at, now)),
         ("failed", ..) => "It is due: the worker tries it again with its next tick.".into(),
         ("processing", _, Some(until)) if until < now => {
@@ -63,17 +92,27 @@ pub fn outlook(detail: &ExecutionDetail, now: Timestamp, option: &str) -> String
         }
         ("processing", ..) => "It is being handled.".into(),
         ("dead", ..) if summary.resolved_at.is_none() => {
-            format!("It waits for you: solo dead replay {id}{option}, or solo dead resolve {id}{option}")
+            let how = format!("{id} --reason \"...\"{option}");
+            format!("It waits for you: solo dead replay {how}, or solo dead resolve {how}")
         }
         ("completed", ..) if summary.handler.is_none() => "Nothing handles this type from this source.".into(),
-        _ => {
-            let waiting = detail.effects.iter().filter(|effect| effect.finished_at.is_none()).count();
-            match waiting {
-                0 => "It is done.".into(),
-                some => format!("It is done; {some} of its effects are on their way: solo outbox list{option}"),
-            }
-        }
-    }
+        _ => return None,
+    })
+}
+
+fn on_their_way(detail: &ExecutionDetail) -> usize {
+    detail.effects.iter().filter(|effect| effect.finished_at.is_none()).count()
+}
+
+/// Effects that were given up, and how to send them once more.
+fn undelivered(detail: &ExecutionDetail, option: &str) -> Option<String> {
+    let dead: Vec<_> = detail.effects.iter().filter(|effect| effect.status == "dead").collect();
+    let how = match dead.as_slice() {
+        [] => return None,
+        [one] => format!("solo outbox retry {} --reason \"...\"{option}", one.id),
+        _ => format!("solo outbox list --status dead{option}"),
+    };
+    Some(format!("{} of its effects could not be delivered: {how}", dead.len()))
 }
 
 fn tried(attempt: &Attempt) -> [Line; 2] {
@@ -117,4 +156,4 @@ fn line(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -83,12 +83,12 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let moved = go(&cloud, &functions, &choice).await;
     tell(&functions, &moved, &choice);
     if moved.is_empty() {
-        println!("Every alias is at {} already: nothing was changed.", choice.target);
+        anstream::println!("Every alias is at {} already: nothing was changed.", choice.target);
         return Ok(ExitCode::SUCCESS);
     }
     let failed = moved.iter().filter(|moved| moved.result.is_err()).count();
     let took = started.elapsed().as_secs_f64();
-    println!("{} of {} aliases changed in {took:.1} s.", moved.len() - failed, moved.len());
+    anstream::println!("{} of {} aliases changed in {took:.1} s.", moved.len() - failed, moved.len());
 
     let deployment = NewDeployment {
         id: clock::new_id(),
@@ -100,10 +100,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         started_at: began,
     };
     if let Err(problem) = record(&cloud, deployment, &arguments.reason).await {
-        println!("It could not be recorded: {problem}. The rollback itself is not touched by that.");
+        anstream::println!("It could not be recorded: {problem}. The rollback itself is not touched by that.");
     }
     if failed > 0 {
-        println!("Run the same with `--to {}` again: it changes what is left.", choice.target);
+        anstream::println!("Run the same with `--to {}` again: it changes what is left.", choice.target);
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
@@ -150,7 +150,7 @@ async fn records(cloud: &Cloud) -> Result<BTreeSet<String>, String> {
 fn list(functions: &[Function], bad: Option<&BTreeSet<String>>) {
     let releases = choice::timeline(functions);
     if releases.is_empty() {
-        println!("No version says which release it is; `solo deploy` makes them say so.");
+        anstream::println!("No version says which release it is; `solo deploy` makes them say so.");
         return;
     }
     let current = current(functions);
@@ -166,7 +166,7 @@ fn list(functions: &[Function], bad: Option<&BTreeSet<String>>) {
         notes.extend(bad.is_some_and(|bad| bad.contains(release)).then(|| "failed, or rolled back".to_owned()));
         vec![release.to_owned(), format!("{count} of {}", functions.len()), notes.join(", ")]
     };
-    println!("{}", ui::table(&["release", "functions", ""], releases.iter().map(row).collect()));
+    anstream::println!("{}", ui::table(&["release", "functions", ""], releases.iter().map(row).collect()));
 }
 
 fn tell(functions: &[Function], moved: &[Moved], choice: &Choice) {
@@ -182,7 +182,7 @@ fn tell(functions: &[Function], moved: &[Moved], choice: &Choice) {
         };
         vec![function.name.clone(), function.current.to_string(), to.to_string(), what]
     };
-    println!("{}", ui::table(&["function", "from", "to", ""], functions.iter().map(row).collect()));
+    anstream::println!("{}", ui::table(&["function", "from", "to", ""], functions.iter().map(row).collect()));
     let count = moved.iter().filter(|moved| moved.result.is_err()).count();
     if count > 0 {
         anstream::eprintln!("{} {count} could not be changed", "error:".red().bold());

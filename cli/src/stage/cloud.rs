@@ -1,19 +1,21 @@
 //! A stage in the cloud: its stack, found through `samconfig.toml`, and AWS with the credentials of whoever asks.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, bail};
 use aws_config::{
-    BehaviorVersion, Region, SdkConfig, meta::credentials::CredentialsProviderChain, retry::RetryConfig,
-    timeout::TimeoutConfig,
+    BehaviorVersion, Region, SdkConfig, identity::IdentityCache, meta::credentials::CredentialsProviderChain,
+    retry::RetryConfig, timeout::TimeoutConfig,
 };
-use aws_credential_types::Credentials;
 use aws_sdk_lambda::{operation::invoke::InvokeOutput, primitives::Blob, types::InvocationType};
 use secrecy::SecretString;
 use shared::{config::Env, jobs::Job};
-use tokio::sync::Mutex;
 
-use super::{CloudName, answer, code, credentials::AwsCli, explain};
+use super::{
+    CloudName, answer, code,
+    credentials::{self, AwsCli},
+    explain,
+};
 use crate::{project::Project, samconfig::Settings};
 
 /// A little longer than the function may take.
@@ -26,8 +28,6 @@ pub struct Cloud {
     pub name: CloudName,
     pub settings: Settings,
     config: SdkConfig,
-    /// What requests are signed with that no SDK makes.
-    pub(super) held: Arc<Mutex<Option<Credentials>>>,
 }
 
 /// Who AWS thinks we are.
@@ -64,10 +64,12 @@ impl Cloud {
             .timeout_config(timeouts);
         if let Some(credentials) = AwsCli::find(&Env::of_process()) {
             let chain = CredentialsProviderChain::first_try("AWS CLI", credentials).or_default_provider().await;
-            loader = loader.credentials_provider(chain);
+            // The SDK itself would not wait for someone who looks at a phone.
+            let patient = IdentityCache::lazy().load_timeout(credentials::WITHIN).build();
+            loader = loader.credentials_provider(chain).identity_cache(patient);
         }
         let config = loader.load().await;
-        Ok(Self { name, settings, config, held: Arc::default() })
+        Ok(Self { name, settings, config })
     }
 
     pub fn stack(&self) -> &str {

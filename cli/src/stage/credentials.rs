@@ -3,20 +3,23 @@
 //! The AWS CLI knows every way to sign in (SSO, `aws login`, roles, processes). Asking it keeps all of them out of what is
 //! compiled here, where they would end up in the functions as well: cargo builds a crate once, with everyone's features.
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    process::Stdio,
+    time::{Duration, SystemTime},
+};
 
 use aws_credential_types::{
     Credentials,
     provider::{ProvideCredentials, error::CredentialsError, future},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use shared::config::Env;
-use tokio::process::Command;
+use shared::{clock, config::Env};
+use tokio::{process::Command, sync::Mutex};
 
 /// Someone may have to look at a phone.
-const WITHIN: Duration = Duration::from_mins(2);
+pub(super) const WITHIN: Duration = Duration::from_mins(2);
 
 /// Those that the SDK finds by itself, or an emulator takes.
 const BY_THEMSELVES: [&str; 4] = [
@@ -26,10 +29,15 @@ const BY_THEMSELVES: [&str; 4] = [
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 ];
 
-/// `aws configure export-credentials` (of version 2), asked again when what it gave has expired. Whoever has it asks the SDK's
-/// own chain next, which reads keys from a profile.
-#[derive(Debug)]
-pub struct AwsCli;
+/// Credentials that end sooner are asked for anew.
+const FRESH_FOR: SignedDuration = SignedDuration::from_mins(2);
+
+/// `aws configure export-credentials` (of version 2), asked once, and again shortly before what it gave expires: whoever needs
+/// credentials meanwhile waits for the same answer. Whoever has it asks the SDK's own chain next, which reads keys from a profile.
+#[derive(Debug, Default)]
+pub struct AwsCli {
+    held: Mutex<Option<Credentials>>,
+}
 
 impl AwsCli {
     /// `None` when the SDK can do without: the environment has credentials, or there is no AWS CLI.
@@ -37,7 +45,17 @@ impl AwsCli {
         let by_themselves = BY_THEMSELVES.iter().any(|name| env.optional(name).is_some());
         let path = env.optional("PATH").unwrap_or_default();
         let there = || std::env::split_paths(&path).any(|directory| directory.join("aws").is_file());
-        (!by_themselves && there()).then_some(Self)
+        (!by_themselves && there()).then(Self::default)
+    }
+
+    async fn fresh(&self) -> Result<Credentials, CredentialsError> {
+        let mut held = self.held.lock().await;
+        if let Some(credentials) = held.as_ref().filter(|held| is_fresh(held)) {
+            return Ok(credentials.clone());
+        }
+        let credentials = Self::ask().await?;
+        *held = Some(credentials.clone());
+        Ok(credentials)
     }
 
     async fn ask() -> Result<Credentials, CredentialsError> {
@@ -61,8 +79,13 @@ impl ProvideCredentials for AwsCli {
     where
         Self: 'a,
     {
-        future::ProvideCredentials::new(Self::ask())
+        future::ProvideCredentials::new(self.fresh())
     }
+}
+
+fn is_fresh(credentials: &Credentials) -> bool {
+    let soon: SystemTime = clock::now().checked_add(FRESH_FOR).unwrap_or(Timestamp::MAX).into();
+    credentials.expiry().is_none_or(|expiry| expiry > soon)
 }
 
 /// <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-sourcing-external.html>
@@ -104,6 +127,16 @@ mod tests {
         assert!(read(br#"{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "s"}"#).is_ok());
         let error = read(br#"{"SecretAccessKey": "s3cret"#).unwrap_err();
         assert!(!format!("{error:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn credentials_are_asked_for_before_they_end() {
+        let ending_in = |minutes: i64| {
+            let end = clock::now().checked_add(SignedDuration::from_mins(minutes)).unwrap();
+            Credentials::new("A", "s", None, Some(end.into()), "test")
+        };
+        assert!(is_fresh(&ending_in(3)) && !is_fresh(&ending_in(1)) && !is_fresh(&ending_in(-1)));
+        assert!(is_fresh(&Credentials::new("A", "s", None, None, "test")));
     }
 
     #[test]

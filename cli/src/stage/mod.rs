@@ -18,7 +18,7 @@ use serde_json::Value;
 use shared::{jobs::Job, secrets::AppSecrets};
 use tokio::task::JoinHandle;
 
-use crate::project::Project;
+use crate::{project::Project, ui};
 
 pub use cloud::Cloud;
 pub use dev::{Values, value, write_lines};
@@ -215,12 +215,25 @@ impl Door {
 
 /// What the function answered, or in words why it did not.
 fn answer(text: &str) -> anyhow::Result<ops::Outcome> {
-    let answer: ops::Answer = serde_json::from_str(text)
-        .with_context(|| format!("the ops function gave no answer that this CLI understands: {text}"))?;
+    let answer: ops::Answer = serde_json::from_str(text).with_context(|| {
+        format!("the ops function gave no answer that this CLI understands: {}", ui::shorten(text, 300))
+    })?;
     match answer.outcome {
         ops::Outcome::NotFound { what } => Err(Missing { what }.into()),
         ops::Outcome::Refused { error } => bail!("refused: {error}"),
         ops::Outcome::Failed { error } => bail!("the operation failed: {error}"),
         outcome => Ok(outcome),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_none_is_quoted_in_short() {
+        let said = format!("{:#}", answer(&"\u{1b}<html>\n".repeat(1_000)).unwrap_err());
+        assert!(said.contains("<html>") && !said.chars().any(char::is_control), "{said:?}");
+        assert!(said.chars().count() < 500, "{said}");
     }
 }

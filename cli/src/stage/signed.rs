@@ -1,9 +1,9 @@
 //! Requests to services of AWS for which there is no SDK here: JSON, signed (Signature Version 4) with the stage's credentials.
 //!
-//! One operation each of two services is wanted; an SDK crate has all of its service, and each would be felt in every build.
+//! One operation each of three services is wanted; an SDK crate has all of its service, and each would be felt in every build.
 //! Deliberately absent: everything that a request with one JSON object and one answer does not need.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use aws_credential_types::{Credentials, provider::ProvideCredentials as _};
@@ -11,7 +11,6 @@ use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4::SigningParams,
 };
-use jiff::SignedDuration;
 use serde_json::Value;
 use shared::{clock, errors::chain};
 use tokio::time::sleep;
@@ -25,23 +24,41 @@ const TRIES: u32 = 5;
 const WITHIN: Duration = Duration::from_secs(20);
 /// A page of log lines has 1 MB, and JSON writes some of their characters as six.
 const LARGEST: usize = 16 << 20;
-const JSON: &str = "application/x-amz-json-1.1";
 
 /// A service that takes JSON and names its operations in a header.
 #[derive(Clone, Copy, Debug)]
 pub struct Api {
     /// As in its host name and its signatures.
     service: &'static str,
-    /// The one that it lives in, when it is not the stage's.
-    region: Option<&'static str>,
+    /// There is one for all regions. It signs as one of us-east-1.
+    global: bool,
     target: &'static str,
+    /// Its form of JSON.
+    content_type: &'static str,
 }
 
 impl Api {
     /// CloudWatch Logs.
-    pub const LOGS: Self = Self { service: "logs", region: None, target: "Logs_20140328" };
-    /// Cost Explorer.
-    pub const COST: Self = Self { service: "ce", region: Some("us-east-1"), target: "AWSInsightsIndexService" };
+    pub const LOGS: Self = Self::of("logs", "Logs_20140328", "application/x-amz-json-1.1");
+    /// CloudWatch, which speaks JSON besides its older protocol.
+    pub const ALARMS: Self = Self::of("monitoring", "GraniteServiceVersion20100801", "application/x-amz-json-1.0");
+    /// AWS Budgets.
+    pub const BUDGETS: Self =
+        Self { global: true, ..Self::of("budgets", "AWSBudgetServiceGateway", "application/x-amz-json-1.1") };
+
+    const fn of(service: &'static str, target: &'static str, content_type: &'static str) -> Self {
+        Self { service, global: false, target, content_type }
+    }
+
+    fn region(self, stage: &str) -> &str {
+        if self.global { "us-east-1" } else { stage }
+    }
+
+    fn endpoint(self, region: &str) -> String {
+        let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let host = if self.global { self.service.to_owned() } else { format!("{}.{region}", self.service) };
+        format!("https://{host}.{suffix}")
+    }
 }
 
 #[derive(Debug)]
@@ -127,12 +144,11 @@ impl Cloud {
         request: &Value,
     ) -> anyhow::Result<reqwest::Request> {
         let credentials = self.credentials().await?;
-        let region = api.region.unwrap_or(&self.settings.region);
-        let url = self.config().endpoint_url().map_or_else(|| endpoint(api.service, region), str::to_owned);
+        let url = self.config().endpoint_url().map_or_else(|| api.endpoint(&self.settings.region), str::to_owned);
         let url = format!("{}/", url.trim_end_matches('/'));
         let (target, body) = (format!("{}.{operation}", api.target), serde_json::to_vec(request)?);
-        let headers = [("content-type", JSON), ("x-amz-target", &*target)];
-        let signature = signature(credentials, region, api.service, &url, headers, &body)?;
+        let headers = [("content-type", api.content_type), ("x-amz-target", &*target)];
+        let signature = signature(credentials, api.region(&self.settings.region), api.service, &url, headers, &body)?;
         let mut request = client.post(&url).body(body);
         for (name, value) in headers {
             request = request.header(name, value);
@@ -145,23 +161,16 @@ impl Cloud {
 }
 
 impl Cloud {
-    /// Asked for once, and again shortly before they end: they may come from a program that takes its time.
     async fn credentials(&self) -> anyhow::Result<Credentials> {
-        let mut held = self.held.lock().await;
-        let until: SystemTime = clock::now().checked_add(SignedDuration::from_mins(2))?.into();
-        if let Some(credentials) = held.as_ref().filter(|held| held.expiry().is_none_or(|expiry| expiry > until)) {
-            return Ok(credentials.clone());
-        }
         let provider = self.config().credentials_provider().context("there are no AWS credentials")?;
-        let credentials = provider.provide_credentials().await.map_err(|error| anyhow!(unsent(&chain(&error))))?;
-        *held = Some(credentials.clone());
-        Ok(credentials)
+        provider.provide_credentials().await.map_err(|error| anyhow!(unsent(&chain(&error))))
     }
-}
 
-fn endpoint(service: &str, region: &str) -> String {
-    let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-    format!("https://{service}.{region}.{suffix}")
+    /// Has the credentials ready, however long whoever gives them takes: what is asked with them has its own, shorter time. What goes
+    /// wrong is said by whoever asks.
+    pub async fn sign_in(&self) {
+        let _said_later = self.credentials().await;
+    }
 }
 
 /// The headers that prove who asks.
@@ -220,7 +229,7 @@ mod tests {
     #[test]
     fn a_request_is_signed_for_its_service_and_region() {
         let credentials = Credentials::new("AKID", "secret", Some("token".into()), None, "test");
-        let headers = [("content-type", JSON), ("x-amz-target", "Logs_20140328.FilterLogEvents")];
+        let headers = [("content-type", Api::LOGS.content_type), ("x-amz-target", "Logs_20140328.FilterLogEvents")];
         let url = "https://logs.eu-central-1.amazonaws.com/";
         let signed = signature(credentials, "eu-central-1", "logs", url, headers, b"{}").unwrap();
         let of = |name: &str| signed.iter().find(|(key, _)| key == name).unwrap().1.clone();
@@ -232,7 +241,12 @@ mod tests {
         );
         assert_eq!(of("x-amz-security-token"), "token");
         assert!(!authorization.contains("secret"));
-        assert_eq!(endpoint("ce", "us-east-1"), "https://ce.us-east-1.amazonaws.com");
-        assert_eq!(endpoint("logs", "cn-north-1"), "https://logs.cn-north-1.amazonaws.com.cn");
+        assert_eq!(Api::BUDGETS.endpoint("eu-central-1"), "https://budgets.amazonaws.com");
+        assert_eq!(
+            (Api::BUDGETS.region("eu-central-1"), Api::LOGS.region("eu-central-1")),
+            ("us-east-1", "eu-central-1")
+        );
+        assert_eq!(Api::ALARMS.endpoint("eu-central-1"), "https://monitoring.eu-central-1.amazonaws.com");
+        assert_eq!(Api::LOGS.endpoint("cn-north-1"), "https://logs.cn-north-1.amazonaws.com.cn");
     }
 }

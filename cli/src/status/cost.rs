@@ -1,45 +1,41 @@
-//! What the account has cost this month, as Cost Explorer has it: some hours late. Each question costs 0.01 USD.
+//! What the account has cost this month, as the stage's budget has it (`Budget` in `template.yaml`): some hours late, and at no charge.
 //!
 //! Of the whole account: a stack's part is known only after its tag was activated in the billing console, and from then on.
 
 use anyhow::Context as _;
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::Serialize;
 use serde_json::{Value, json};
-use shared::clock;
 
 use crate::stage::{Api, Cloud};
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cost {
-    pub amount: String,
+    /// Spent this month.
+    pub amount: f64,
+    /// Of so much.
+    pub budget: f64,
+    /// What the month will come to. AWS needs some weeks of history for it.
+    pub forecast: Option<f64>,
     pub currency: String,
-    /// The first day of the month.
-    pub since: Date,
 }
 
 pub async fn ask(cloud: &Cloud) -> anyhow::Result<Cost> {
-    let (since, until) = month(clock::now());
-    let request = json!({
-        "TimePeriod": {"Start": since.to_string(), "End": until.to_string()},
-        "Granularity": "MONTHLY",
-        "Metrics": ["UnblendedCost"],
-    });
-    let answer = cloud.call(Api::COST, "GetCostAndUsage", &request).await;
-    read(&answer.map_err(|error| error.explain("AWS does not say what it costs"))?, since)
+    let account = cloud.identity().await?.account;
+    let request = json!({"AccountId": account, "BudgetName": format!("{}-monthly", cloud.stack())});
+    let answer = cloud.call(Api::BUDGETS, "DescribeBudget", &request).await;
+    read(&answer.map_err(|error| error.explain("AWS does not say what it costs"))?["Budget"])
 }
 
-/// From the first day of the month to tomorrow, which is not counted.
-fn month(now: Timestamp) -> (Date, Date) {
-    let today = now.to_zoned(TimeZone::UTC).date();
-    (today.first_of_month(), today.tomorrow().unwrap_or(today))
-}
-
-fn read(answer: &Value, since: Date) -> anyhow::Result<Cost> {
-    let total = &answer["ResultsByTime"][0]["Total"]["UnblendedCost"];
-    let amount: f64 = total["Amount"].as_str().and_then(|text| text.parse().ok()).context("AWS names no amount")?;
-    let currency = total["Unit"].as_str().unwrap_or("USD").to_owned();
-    Ok(Cost { amount: format!("{amount:.2}"), currency, since })
+fn read(budget: &Value) -> anyhow::Result<Cost> {
+    let amount = |spend: &Value| spend["Amount"].as_str().and_then(|text| text.parse::<f64>().ok());
+    let spent = &budget["CalculatedSpend"]["ActualSpend"];
+    Ok(Cost {
+        amount: amount(spent).context("AWS names no amount")?,
+        budget: amount(&budget["BudgetLimit"]).context("AWS names no budget")?,
+        // 0 where there is no forecast yet.
+        forecast: amount(&budget["CalculatedSpend"]["ForecastedSpend"]).filter(|forecast| *forecast > 0.0),
+        currency: spent["Unit"].as_str().unwrap_or("USD").to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -47,21 +43,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_month_has_a_first_day_and_ends_tomorrow() {
-        let of = |text: &str| {
-            let (since, until) = month(text.parse().unwrap());
-            format!("{since} {until}")
-        };
-        assert_eq!(of("2026-11-01T00:00:00Z"), "2026-11-01 2026-11-02");
-        assert_eq!(of("2026-12-31T23:59:59Z"), "2026-12-01 2027-01-01");
-    }
-
-    #[test]
-    fn an_amount_is_read() {
-        let total = |amount: Value| json!({"ResultsByTime": [{"Total": {"UnblendedCost": amount}}]});
-        let since: Date = "2026-11-01".parse().unwrap();
-        let cost = read(&total(json!({"Amount": "12.3456", "Unit": "USD"})), since).unwrap();
-        assert_eq!((cost.amount.as_str(), cost.currency.as_str()), ("12.35", "USD"));
-        assert!(read(&total(json!({})), since).is_err() && read(&json!({}), since).is_err());
+    fn a_budget_is_read() {
+        let spend = |amount: &str| json!({"Amount": amount, "Unit": "USD"});
+        let mut budget = json!({
+            "BudgetLimit": spend("40.0"), "CalculatedSpend": {"ActualSpend": spend("12.3456"), "ForecastedSpend": spend("18.9")},
+        });
+        let cost = read(&budget).unwrap();
+        assert_eq!((cost.amount, cost.budget, cost.forecast, &*cost.currency), (12.3456, 40.0, Some(18.9), "USD"));
+        budget["CalculatedSpend"]["ForecastedSpend"] = Value::Null;
+        assert_eq!(read(&budget).unwrap().forecast, None);
+        budget["CalculatedSpend"] = json!({});
+        assert!(read(&budget).is_err() && read(&Value::Null).is_err());
     }
 }

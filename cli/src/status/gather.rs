@@ -9,6 +9,7 @@ use shared::clock;
 use tokio::time::timeout;
 
 use super::{
+    alarms::{self, Alarm},
     cost::{self, Cost},
     health::{self, Health},
 };
@@ -19,13 +20,14 @@ use crate::{
 
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// What is wanted besides what everyone wants.
+/// What is wanted of a stage in the cloud besides what everyone wants.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked {
     pub name: Name,
-    /// Which release each function is at; of a stage in the cloud.
-    pub releases: bool,
-    pub cost: bool,
+    /// Which alarms ring.
+    pub alarms: bool,
+    /// Which release each function is at, and what the month has cost.
+    pub account: bool,
 }
 
 /// What was learnt.
@@ -39,13 +41,15 @@ pub struct Report {
     pub status: Part<ops::Status>,
     pub health: Part<Health>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub alarms: Option<Part<Vec<Alarm>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub releases: Option<Part<Releases>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<Part<Cost>>,
 }
 
 /// An answer, or in words why there is none.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Part<T> {
     There(T),
@@ -79,26 +83,28 @@ pub struct Releases {
 }
 
 pub async fn gather(stage: &Stage, asked: Asked) -> Report {
-    let of_cloud = |wanted: bool| match stage {
-        Stage::Cloud(cloud) if wanted => Some(cloud.as_ref()),
-        _ => None,
+    let cloud = match stage {
+        Stage::Cloud(cloud) => Some(cloud.as_ref()),
+        Stage::Dev(_) => None,
     };
-    let releases = async {
-        match of_cloud(asked.releases) {
-            Some(cloud) => Some(Box::pin(within(releases(cloud))).await),
-            None => None,
-        }
-    };
-    let cost = async {
-        match of_cloud(asked.cost) {
-            Some(cloud) => Some(Box::pin(within(cost::ask(cloud))).await),
-            None if asked.cost => Some(Part::Missing { problem: "this machine sends no bill".into() }),
-            None => None,
-        }
-    };
+    if let Some(cloud) = cloud {
+        cloud.sign_in().await;
+    }
+    let (watched, billed) = (cloud.filter(|_| asked.alarms), cloud.filter(|_| asked.account));
     let (status, health) = (Box::pin(within(status(stage))), Box::pin(health(stage)));
-    let (status, health, releases, cost) = tokio::join!(status, health, releases, cost);
-    Report { stage: asked.name.as_str(), name: asked.name, at: clock::now(), status, health, releases, cost }
+    let alarms = Box::pin(of(watched, |cloud| within(alarms::ask(cloud))));
+    let releases = Box::pin(of(billed, |cloud| within(releases(cloud))));
+    let cost = Box::pin(of(billed, |cloud| within(cost::ask(cloud))));
+    let (status, health, alarms, releases, cost) = tokio::join!(status, health, alarms, releases, cost);
+    Report { stage: asked.name.as_str(), name: asked.name, at: clock::now(), status, health, alarms, releases, cost }
+}
+
+/// What only a stage in the cloud has.
+async fn of<'c, T, F: Future<Output = Part<T>>>(
+    cloud: Option<&'c Cloud>,
+    ask: impl FnOnce(&'c Cloud) -> F,
+) -> Option<Part<T>> {
+    Some(ask(cloud?).await)
 }
 
 /// The address first: not to know it says nothing of the API.

@@ -5,6 +5,7 @@ use ops::{Count, JobState, Status};
 use serde::Serialize;
 
 use super::{
+    alarms::Alarm,
     gather::{Part, Report},
     health::NOBODY_ASKED,
 };
@@ -23,7 +24,7 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Matter {
     pub what: String,
-    /// What to type next.
+    /// What to type next, or to read.
     pub command: String,
     /// It does not mend itself.
     pub urgent: bool,
@@ -42,6 +43,14 @@ pub fn judge(report: &Report) -> Judged {
     if let Some(status) = report.status.there() {
         of_status(status, &mut all);
     }
+    for alarm in report.alarms.iter().filter_map(Part::there).flatten() {
+        all.ringing(alarm);
+    }
+    if let Some(Part::There(cost)) = &report.cost
+        && cost.amount > cost.budget
+    {
+        all.read(format!("the month has cost {:.2} of {:.2} {}", cost.amount, cost.budget, cost.currency), COSTS);
+    }
     if let Some(Part::There(releases)) = &report.releases
         && let Some((function, release)) = releases.elsewhere.first()
     {
@@ -53,11 +62,24 @@ pub fn judge(report: &Report) -> Judged {
     matters.sort_by_key(|matter| !matter.urgent);
     let verdict = match matters.first() {
         Some(matter) if matter.urgent => Verdict::NeedsYou,
-        _ if report.status.there().is_none() || report.health.there().is_none() => Verdict::Unknown,
+        _ if report.status.there().is_none()
+            || report.health.there().is_none()
+            || !are_known(report.alarms.as_ref()) =>
+        {
+            Verdict::Unknown
+        }
         _ => Verdict::Well,
     };
     Judged { verdict, matters }
 }
+
+/// A stage without them knows all that there is.
+fn are_known(alarms: Option<&Part<Vec<Alarm>>>) -> bool {
+    alarms.is_none_or(|alarms| alarms.there().is_some())
+}
+
+/// The runbook's entry.
+const COSTS: &str = "It costs more than it should";
 
 struct Matters {
     option: String,
@@ -68,6 +90,15 @@ impl Matters {
     fn urgent(&mut self, what: impl Into<String>, command: &str) {
         let command = format!("solo {command}{}", self.option);
         self.list.push(Matter { what: what.into(), command, urgent: true });
+    }
+
+    fn ringing(&mut self, alarm: &Alarm) {
+        self.read(format!("the alarm {} rings", alarm.name), alarm.entry.as_deref().unwrap_or("Where to look first"));
+    }
+
+    /// No command is the next one: there is an entry to read.
+    fn read(&mut self, what: String, entry: &str) {
+        self.list.push(Matter { what, command: format!("docs/runbook.md, \"{entry}\""), urgent: true });
     }
 
     fn later(&mut self, what: impl Into<String>, command: impl Into<String>) {
@@ -149,11 +180,16 @@ fn counted(count: Count, what: &str) -> String {
 
 /// `1,204`, `10,000+`.
 pub fn number(count: Count) -> String {
-    let mut digits = count.count.to_string();
+    grouped(count.count.unsigned_abs()) + if count.more { "+" } else { "" }
+}
+
+/// `1,204`.
+pub fn grouped(number: u64) -> String {
+    let mut digits = number.to_string();
     let mut place = digits.len();
     while place > 3 {
         place -= 3;
         digits.insert(place, ',');
     }
-    digits + if count.more { "+" } else { "" }
+    digits
 }

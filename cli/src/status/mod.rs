@@ -1,5 +1,6 @@
 //! `solo status`: how a stage does, on one screen, and what needs a person.
 
+mod alarms;
 mod cost;
 mod gather;
 mod health;
@@ -20,11 +21,12 @@ use crate::{
 const HELP: &str = "\
 Exit code: 0 when all is well, 1 when something needs a person, 2 when the stage could not be asked.
 
---cost asks AWS's Cost Explorer, which charges 0.01 USD for each question; nothing else here costs anything to speak of.
+Of a stage in the cloud, it also has the alarms that ring, the release of each function, and what the account has cost
+this month, as the stage's budget has it. Nobody charges for the question.
 
 Examples:
   solo status
-  solo status --stage production --cost
+  solo status --stage production
   solo status --stage production --json";
 
 /// The stage could not be asked.
@@ -33,9 +35,6 @@ const UNKNOWN: u8 = 2;
 #[derive(clap::Args)]
 #[command(after_help = HELP)]
 pub struct Arguments {
-    /// Also what the account has cost this month (asking costs 0.01 USD).
-    #[arg(long)]
-    cost: bool,
     /// For programs: one JSON object.
     #[arg(long)]
     json: bool,
@@ -43,7 +42,7 @@ pub struct Arguments {
     stage: stage::Arguments,
 }
 
-pub async fn run(Arguments { cost, json, stage }: Arguments) -> anyhow::Result<ExitCode> {
+pub async fn run(Arguments { json, stage }: Arguments) -> anyhow::Result<ExitCode> {
     let name = stage.stage;
     let opened = match Stage::open(name).await {
         Ok(opened) => opened,
@@ -52,7 +51,7 @@ pub async fn run(Arguments { cost, json, stage }: Arguments) -> anyhow::Result<E
             return Ok(ExitCode::from(UNKNOWN));
         }
     };
-    let report = gather(&opened, Asked { name, releases: true, cost }).await;
+    let report = gather(&opened, Asked { name, alarms: true, account: true }).await;
     let judged = judge(&report);
     if json {
         ui::print_json(&serde_json::json!({"verdict": judged.verdict, "matters": judged.matters, "report": report}))?;

@@ -46,7 +46,11 @@ pub fn words_of(report: &Report) -> String {
         count(status.outbox.dead),
         number(status.alerts.critical),
         number(status.alerts.warning),
-    )
+    ) + &match &report.alarms {
+        Some(Part::There(alarms)) => format!(", alarms {}", alarms.len()),
+        Some(Part::Missing { .. }) => ", alarms not known".into(),
+        None => String::new(),
+    }
 }
 
 fn closing(judged: &Judged) -> String {

@@ -19,7 +19,7 @@ async fn a_stage_that_does_well_says_so_with_its_release() {
         text.contains("healthy, in ") && text.contains(&format!("r2 on {0} of {0} functions", FUNCTIONS.len())),
         "{text}"
     );
-    assert!(!text.contains("Cost") && world.front.called.lock().unwrap().is_empty(), "it costs nothing: {text}");
+    assert!(text.contains("✓ Alarms      none ring"), "{text}");
 
     world.point("worker", "1").await;
     let (code, text) = world.solo(&STATUS).await;
@@ -65,28 +65,53 @@ async fn what_cannot_be_asked_is_said_and_the_rest_is_shown() {
     assert!(code == 2 && text.contains("has no stack_name"), "{text}");
 }
 
-/// Asking costs money, so it is asked when it is asked for. Not being allowed to is one line.
+/// What the stage's budget says, which nobody charges for. Not being allowed to ask is one line.
 #[tokio::test]
-async fn the_cost_is_asked_for_only_when_it_is_wanted() {
+async fn the_cost_is_what_the_budget_says() {
     let world = World::new(&["r1"]).await;
-    let total = json!({"TimePeriod": {"Start": "2026-11-01", "End": "2026-12-01"}, "Total": {"UnblendedCost": {"Amount": "12.3456", "Unit": "USD"}}});
-    let results = json!({"results": [{"ResultsByTime": [total], "DimensionValueAttributes": []}]});
-    let url = format!("{}/moto-api/static/ce/cost-and-usage-results", testkit::variable("AWS_ENDPOINT_URL"));
-    reqwest::Client::new().post(url).json(&results).send().await.unwrap().error_for_status().unwrap();
-    let with_cost = [&STATUS[..], &["--cost"]].concat();
-    let (code, text) = world.solo(&with_cost).await;
-    assert!(code == 0 && text.contains("Cost        12.35 USD since "), "{text}");
-    let called = world.front.called.lock().unwrap().clone();
-    assert_eq!(called.len(), 1);
-    assert_eq!(
-        (called[0].0.as_str(), called[0].1["Granularity"].as_str()),
-        ("AWSInsightsIndexService.GetCostAndUsage", Some("MONTHLY"))
+    let (code, text) = world.solo(&STATUS).await;
+    assert!(
+        code == 0 && text.contains("Cost        not known: AWS does not say what it costs"),
+        "there is none: {text}"
     );
+    let name = format!("{}-monthly", world.stack);
+    let budget = json!({"BudgetName": name, "BudgetLimit": {"Amount": "40", "Unit": "USD"}, "TimeUnit": "MONTHLY", "BudgetType": "COST"});
+    world
+        .aws("AWSBudgetServiceGateway.CreateBudget", "budgets", &json!({"AccountId": "123456789012", "Budget": budget}))
+        .await;
+    let (code, text) = world.solo(&STATUS).await;
+    assert!(code == 0 && text.contains("Cost        0.00 USD this month; the whole account's, of 40.00"), "{text}");
 
-    world.front.forbidden.lock().unwrap().push("AWSInsightsIndexService.GetCostAndUsage".into());
-    let (code, text) = world.solo(&with_cost).await;
+    world.front.forbidden.lock().unwrap().push("AWSBudgetServiceGateway.DescribeBudget".into());
+    let (code, text) = world.solo(&STATUS).await;
     let lines: Vec<_> = text.lines().filter(|line| line.contains("Cost")).collect();
     assert!(code == 0 && lines.len() == 1 && lines[0].contains("may not do that"), "{text}");
+}
+
+/// They watch from outside of the database. Those of another stack are none of this one's.
+#[tokio::test]
+async fn an_alarm_that_rings_needs_a_person() {
+    let world = World::new(&["r1"]).await;
+    let words = "An event has waited for ten minutes. See docs/runbook.md, \"The queue grows\".";
+    let own = |name: &str| format!("{}-{name}-1ABCDEFGHIJKL", world.stack);
+    let (inbox, tick, other) = (own("InboxOld"), own("TickLate"), "solo-other-JobLate-1ABCDEFGHIJKL");
+    for (name, words, state) in [(&*inbox, words, "ALARM"), (&*tick, "x", "OK"), (other, "x", "ALARM")] {
+        let alarm = json!({"AlarmName": name, "AlarmDescription": words, "Namespace": "n", "MetricName": "m", "Statistic": "Sum",
+                           "Period": 60, "EvaluationPeriods": 1, "Threshold": 1.0, "ComparisonOperator": "GreaterThanThreshold"});
+        world.aws("GraniteServiceVersion20100801.PutMetricAlarm", "monitoring", &alarm).await;
+        let state = json!({"AlarmName": name, "StateValue": state, "StateReason": "a test"});
+        world.aws("GraniteServiceVersion20100801.SetAlarmState", "monitoring", &state).await;
+    }
+    let (code, text) = world.solo(&STATUS).await;
+    assert!(code == 1 && text.contains("! Alarms      1 rings") && !text.contains("Late"), "{text}");
+    assert!(
+        text.contains("InboxOld: An event has waited") && text.contains("docs/runbook.md, \"The queue grows\""),
+        "{text}"
+    );
+
+    world.front.forbidden.lock().unwrap().push("GraniteServiceVersion20100801.DescribeAlarms".into());
+    let (code, text) = world.solo(&STATUS).await;
+    assert!(code == 2 && text.contains("! Alarms      not known") && text.contains("may not do that"), "{text}");
 }
 
 /// A pipe gets a line for each change, and what goes wrong meanwhile is one of them.
@@ -126,14 +151,15 @@ async fn watching_goes_on_through_trouble() {
     child.kill().await.unwrap();
 }
 
-/// Runs a command at a terminal of its own, presses Ctrl-C when it shows something, and prints what the terminal got.
+/// Runs a command at a terminal of its own, presses Ctrl-C when it has drawn three times, and prints what the terminal got.
 const TERMINAL: &str = r#"
-import os, pty, sys
+import fcntl, os, pty, struct, sys, termios
 pid, terminal = pty.fork()
 if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     os.execv(sys.argv[1], sys.argv[1:])
 seen = b""
-while b"Solo OS on" not in seen:
+while seen.count(b"\x1b[J") < 3:
     seen += os.read(terminal, 65536)
 os.write(terminal, b"\x03")
 try:
@@ -144,17 +170,34 @@ except OSError:
 sys.stdout.buffer.write(seen + b"\nexit %d" % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 "#;
 
-/// Another screen is entered, and left as if nothing had been.
+/// Another screen is entered, in which nothing scrolls, and left as if nothing had been.
 #[tokio::test]
 async fn at_a_terminal_it_is_drawn_in_place_and_leaves_nothing_behind() {
     let world = World::new(&["r1"]).await;
+    world
+        .kept
+        .execute(
+            "INSERT INTO executions (id, source, idempotency_key, event_type, schema_version, status, attempt, fence, payload, fingerprint,
+                                     correlation_id, finished_at)
+             SELECT uuidv7(), 'stripe', n::text, 'a_type.' || repeat('long', n), 1, 'completed', 1, 1, '{}', sha256('x'), 'c', now()
+               FROM generate_series(1, 30) n",
+        )
+        .await;
     let solo = world.command(&[]).as_std().get_program().to_owned();
     let mut command = tokio::process::Command::new(testkit::variable("SOLO_TEST_PYTHON"));
-    command.args(["-c", TERMINAL]).arg(solo).args(["watch", "--stage", "staging"]);
+    command.args(["-c", TERMINAL]).arg(solo).args(["watch", "--stage", "staging", "--every", "1s"]);
     command.current_dir(world.clone.path()).env("AWS_ENDPOINT_URL", &world.front.url).kill_on_drop(true);
     let (code, text) = crate::world::said(command).await;
     let (drawn, ended) = text.rsplit_once("\nexit ").unwrap();
     assert_eq!((code, ended), (0, "0"), "{text:?}");
-    assert!(drawn.starts_with("\u{1b}[?1049h\u{1b}[?25l\u{1b}[H"), "{drawn:?}");
-    assert!(drawn.trim_end().ends_with("\u{1b}[?25h\u{1b}[?1049l"), "{drawn:?}");
+    assert!(drawn.starts_with("\u{1b}[?1049h\u{1b}[?25l\u{1b}[?7l\u{1b}[H"), "{drawn:?}");
+    assert!(drawn.trim_end().ends_with("\u{1b}[?7h\u{1b}[?25h\u{1b}[?1049l"), "{drawn:?}");
+    // What follows is the ^C that the terminal echoes.
+    let (drawn, _) = drawn.rsplit_once("\u{1b}[J").unwrap();
+    let mut terminal = avt::Terminal::new(80, 24).unwrap();
+    terminal.feed(drawn);
+    let lines: Vec<_> = terminal.screen().visible_lines().map(|line| line.text().trim_end().to_owned()).collect();
+    assert!(lines[0].starts_with("Solo OS on staging"), "{lines:#?}");
+    assert_eq!(lines.iter().filter(|line| line.contains("Solo OS on")).count(), 1, "{lines:#?}");
+    assert!(!lines[22].is_empty() && lines[23].is_empty(), "it is full, and its last line is free: {lines:#?}");
 }

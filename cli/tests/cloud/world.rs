@@ -88,6 +88,18 @@ impl World {
         world
     }
 
+    /// Asks moto for an operation that no SDK here has.
+    pub async fn aws(&self, target: &str, service: &str, request: &Value) {
+        let scope = format!("Credential=a/20261122/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0");
+        let request = reqwest::Client::new()
+            .post(testkit::variable("AWS_ENDPOINT_URL"))
+            .header("x-amz-target", target)
+            .header("authorization", format!("AWS4-HMAC-SHA256 {scope}"))
+            .header("content-type", "application/x-amz-json-1.0")
+            .body(request.to_string());
+        request.send().await.unwrap().error_for_status().unwrap();
+    }
+
     async fn function(&self, name: &str, releases: &[&str]) {
         let function = format!("{}-{name}", self.stack);
         let made = self.lambda.create_function().function_name(&function).runtime(Runtime::Providedal2023);

@@ -1,11 +1,13 @@
-//! Every command of `solo` in the documents, run as it stands there, against a stack that has one of everything.
+//! Every command of `solo` in the documents, in blocks and in the text, run as it stands there, against a stack that has one of
+//! everything. What a document shows below a command is seen.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use serde_json::Value;
 
 use super::{
-    documents::{Block, blocks},
+    WALK,
+    documents::{Block, blocks, missing, on_the_local_stack, section},
     stack::Stack,
 };
 
@@ -13,13 +15,41 @@ const DOCUMENTS: [&str; 6] =
     ["README.md", "docs/backups.md", "docs/deploying.md", "docs/flags.md", "docs/providers.md", "docs/runbook.md"];
 /// Commands for a stage in the cloud alone: `cli/tests/cloud` has a stage for them.
 const CLOUD: [&str; 5] = ["deploy", "rollback", "destroy", "secrets", "env verify --target"];
-/// An effect that could not be delivered, and an alert of it.
+/// What the text names and nobody can type as it stands there, and why.
+const NAMED: [(&str, &str); 4] = [
+    ("executions show", "a name of the command; it is run with an id"),
+    ("replay", "a name of the command; it is run with an id"),
+    ("send", "a name of the command; it is run with what it sends"),
+    ("send stripe invoice.paid --file <a body of 500 KB>", "the file is the reader's"),
+];
+/// What is shown below a command and is not seen here, and why.
+const NOT_SEEN: [(&str, &str); 1] =
+    [("status", "a stage in the cloud: the local stack has no releases, and other troubles")];
+/// They go on until somebody stops them.
+const ENDLESS: [&str; 2] = ["watch", "--follow"];
+/// How long those are looked at.
+const LOOKED_AT: Duration = Duration::from_secs(5);
+/// An effect that could not be delivered.
 const DEAD_EFFECT: &str = "
     INSERT INTO outbox (id, destination, idempotency_key, correlation_id, effect, status, attempts, last_error, finished_at, relay_at)
     VALUES ('01a201d0-1c6e-7b0a-9f6e-2a50a7f0c5d1', 'api.example.com', 'of the runbook', 'c',
             '{\"kind\": \"http\", \"method\": \"POST\", \"url\": \"http://127.0.0.1:9/\", \"timeout_ms\": 1000}', 'dead', 5,
             '503 Service Unavailable', now(), NULL)";
 const EFFECT: &str = "01a201d0-1c6e-7b0a-9f6e-2a50a7f0c5d1";
+/// An alert of that effect.
+const DEAD_ALERT: &str = "
+    INSERT INTO alerts (key, severity, message) VALUES ('outbox_dead:api.example.com', 'warning', 'of the runbook')
+    ON CONFLICT (key) WHERE resolved_at IS NULL DO NOTHING";
+/// A dead letter. Whatever became of it, it is one again.
+const DEAD: &str = "
+    INSERT INTO executions (id, source, idempotency_key, event_type, schema_version, handler, status, attempt, fence, payload,
+                            fingerprint, correlation_id, finished_at, last_error)
+    VALUES ('01a201cc-f6c4-7391-a8d5-bc7ac2bf83ce', 'stripe', 'dead, of the runbook', 'invoice.paid', 1, 'record_payment', 'dead',
+            3, 1, '{}', sha256('y'), 'c', now() - interval '3 minutes', 'the ledger refused the payment')
+    ON CONFLICT (id) DO UPDATE
+    SET (status, attempt, fence, finished_at, last_error, lease_until, next_attempt_at, resolved_at) =
+        ('dead', 3, executions.fence + 1, EXCLUDED.finished_at, EXCLUDED.last_error, NULL, NULL, NULL)";
+const DEAD_ID: &str = "01a201cc-f6c4-7391-a8d5-bc7ac2bf83ce";
 /// An execution whose runner is gone.
 const STUCK: &str = "
     INSERT INTO executions (id, source, idempotency_key, event_type, schema_version, handler, status, attempt, fence, payload,
@@ -27,35 +57,88 @@ const STUCK: &str = "
     VALUES ('01a201cc-f6c4-7391-a8d5-bc7ac2bf83cf', 'stripe', 'of the runbook', 'invoice.paid', 1, 'record_payment', 'processing',
             1, 1, '{}', sha256('x'), 'c', now())";
 /// The documents show what is printed of it, so it has a name there.
-const ERROR_OF_THE_EXAMPLES: &str = "b6d97d23";
+const ERROR_OF_THE_EXAMPLES: [&str; 2] = ["b6d97d234d509d6da35a1c139931ef26", "b6d97d23"];
 const STUCK_ID: &str = "01a201cc-f6c4-7391-a8d5-bc7ac2bf83cf";
 
 pub fn run_all(stack: &Stack) {
     let world = World::new(stack);
-    let (mut failed, mut count) = (Vec::new(), 0);
-    for (document, command) in documented(stack) {
-        let Some(ready) = world.ready(&command) else { continue };
-        let (code, text) = stack.sh(&ready);
+    let (mut failed, mut count, mut seen) = (Vec::new(), 0, 0);
+    let all = documented(stack);
+    for (what, why) in NAMED.iter().chain(&NOT_SEEN) {
+        assert!(all.iter().any(|documented| documented.what() == *what), "no document has {what} any more ({why})");
+    }
+    for documented in &all {
+        let Documented { document, command, expected } = documented;
+        let Some(ready) = world.ready(documented) else { continue };
+        let (code, text) = if ENDLESS.iter().any(|word| documented.what().contains(word)) {
+            stack.sh_for(&format!("exec {ready}"), LOOKED_AT)
+        } else {
+            let (code, text) = stack.sh(&ready);
+            (Some(code), text)
+        };
         count += 1;
         // A status says by its code that something needs a person, and by now something does.
-        if code != 0 && !(code == 1 && command.contains("solo status")) {
-            failed.push(format!("{document}: {command}\n  as: {ready}\n  exit code {code}: {text}"));
+        let fine = matches!(code, None | Some(0)) || (code == Some(1) && command.contains("solo status"));
+        if !fine {
+            failed.push(format!("{document}: {command}\n  as: {ready}\n  exit code {code:?}: {text}"));
+        }
+        for expected in expected {
+            let expected = world.filled(expected);
+            seen += 1;
+            if let Some(line) = missing(&expected, &text) {
+                failed.push(format!("{document}: {command}\n  as: {ready}\n  expected: {line}\n  in: {text}"));
+            }
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
-    assert!(count > 40, "only {count} commands were found");
+    assert!(count > 80 && seen > 2, "only {count} commands were found, and {seen} that show what they print");
     world.restore_what_is_gone();
 }
 
+struct Documented {
+    /// The first that has it.
+    document: &'static str,
+    /// As it is typed for the local stack.
+    command: String,
+    /// What the documents show right after a block with nothing but this command. What the walk sees is not here.
+    expected: Vec<String>,
+}
+
+impl Documented {
+    /// Without the name of the program.
+    fn what(&self) -> &str {
+        self.command.split_once("target/debug/solo ").unwrap().1
+    }
+}
+
 /// Each once, in the order of the documents.
-fn documented(stack: &Stack) -> Vec<(&'static str, String)> {
-    let mut found: Vec<(&str, String)> = Vec::new();
+fn documented(stack: &Stack) -> Vec<Documented> {
+    let mut found = Vec::new();
     for document in DOCUMENTS {
-        for block in blocks(&fs::read_to_string(stack.root.join(document)).unwrap()) {
-            let Block::Commands(commands) = block else { continue };
-            for command in commands.into_iter().filter(|command| command.contains("target/debug/solo ")) {
-                if !found.iter().any(|(_, there)| *there == command) {
-                    found.push((document, command));
+        let text = fs::read_to_string(stack.root.join(document)).unwrap();
+        let walked = if document == "docs/runbook.md" { section(&text, WALK) } else { Vec::new() };
+        // The command that stood alone in the block before.
+        let mut alone = None;
+        for block in blocks(&text) {
+            let is_walked = walked.contains(&block);
+            let before = alone.take();
+            match block {
+                Block::Commands(commands) => {
+                    let places: Vec<_> = commands.iter().map(|command| place(&mut found, document, command)).collect();
+                    alone = if let [place] = places[..] { place } else { None };
+                }
+                Block::Mentioned(commands) => {
+                    for command in commands {
+                        place(&mut found, document, &command);
+                    }
+                }
+                Block::Expected(expected) => {
+                    if let Some(documented) = before.map(|place: usize| &mut found[place])
+                        && !is_walked
+                        && !NOT_SEEN.iter().any(|(what, _)| *what == documented.what())
+                    {
+                        documented.expected.push(expected);
+                    }
                 }
             }
         }
@@ -63,11 +146,24 @@ fn documented(stack: &Stack) -> Vec<(&'static str, String)> {
     found
 }
 
+/// Where it is among those that were found. `None`: it is none of `solo`.
+fn place(found: &mut Vec<Documented>, document: &'static str, command: &str) -> Option<usize> {
+    if !command.contains("target/debug/solo ") {
+        return None;
+    }
+    let command = on_the_local_stack(command);
+    Some(found.iter().position(|there| there.command == command).unwrap_or_else(|| {
+        found.push(Documented { document, command, expected: Vec::new() });
+        found.len() - 1
+    }))
+}
+
 /// What stands for the blanks.
 struct World<'s> {
     stack: &'s Stack,
     error: String,
     execution: String,
+    correlation: String,
     run: String,
     backup: String,
 }
@@ -84,10 +180,12 @@ impl<'s> World<'s> {
             let (code, said) = stack.sh(&format!("target/debug/solo jobs run {job}"));
             assert_eq!(code, 0, "{job}: {said}");
         }
+        let execution = text(&json("executions list --limit 1")["executions"][0]["id"]);
         let world = Self {
             stack,
             error: text(&json("errors list")["errors"][0]["fingerprint"]),
-            execution: text(&json("executions list --limit 1")["executions"][0]["id"]),
+            correlation: text(&json(&format!("executions show {execution}"))["correlation_id"]),
+            execution,
             run: text(&json("jobs runs --limit 1")["runs"][0]["id"]),
             backup: text(&json("backup list")["backups"][0]["id"]),
         };
@@ -104,28 +202,35 @@ impl<'s> World<'s> {
         text
     }
 
-    /// With its blanks filled in, and on the local stack. `None`: it is run elsewhere.
-    fn ready(&self, command: &str) -> Option<String> {
-        let (_, what) = command.split_once("target/debug/solo ")?;
-        if CLOUD.iter().any(|prefix| what.starts_with(prefix)) || what == "backup restore latest" {
+    /// With its blanks filled in. `None`: it is run elsewhere, or not at all.
+    fn ready(&self, documented: &Documented) -> Option<String> {
+        let what = documented.what();
+        let elsewhere = CLOUD.iter().any(|prefix| what.starts_with(prefix)) || what == "backup restore latest";
+        if elsewhere || NAMED.iter().any(|(named, _)| *named == what) {
             return None;
         }
-        if what.starts_with("unlock") {
-            self.psql(STUCK);
-        }
+        self.prepare(what);
         let id = match what.split_whitespace().next()? {
             "backup" => &self.backup,
+            "dead" => DEAD_ID,
             "jobs" => &self.run,
+            "logs" if what.contains("--correlation") => &self.correlation,
             "outbox" => EFFECT,
             "unlock" => STUCK_ID,
             _ => &self.execution,
         };
-        let mut ready = command.replace("<id>", id).replace("<the id before>", id).replace("<run>", &self.run);
-        ready = ready.replace("<job>", "cleanup").replace(ERROR_OF_THE_EXAMPLES, &self.error);
-        while let Some(start) = ready.find(" --stage ") {
-            let after = start + " --stage ".len();
-            let end = ready[after..].find(' ').map_or(ready.len(), |length| after + length);
-            ready.replace_range(start..end, "");
+        let mut ready = self.filled(&documented.command);
+        for (blank, value) in [
+            ("<id>...", id),
+            ("<id>", id),
+            ("<the id before>", id),
+            ("<run>", &self.run),
+            ("<job>", "cleanup"),
+            ("<host>", "api.example.com"),
+            ("<flag>", "ai-assistant"),
+            ("<yourself>", "u_42"),
+        ] {
+            ready = ready.replace(blank, value);
         }
         if what.starts_with("backup restore") {
             // Nobody is there to be asked.
@@ -137,6 +242,26 @@ impl<'s> World<'s> {
             "'postgres://me@127.0.0.1:5432/postgres?sslmode=disable'",
             "\"${DATABASE_URL%/*}/postgres?sslmode=disable\"",
         ))
+    }
+
+    /// What the command is about, if the stack has it no more.
+    fn prepare(&self, what: &str) {
+        if what.starts_with("dead") {
+            self.psql(DEAD);
+        } else if what.starts_with("unlock") {
+            self.psql(STUCK);
+        } else if what.starts_with("alerts resolve outbox_dead:") {
+            self.psql(DEAD_ALERT);
+        } else if let Some((_, rest)) = what.split_once("--into-new ") {
+            // Another document may have the same name.
+            let name = rest.split_whitespace().next().unwrap();
+            self.psql(&format!("DROP DATABASE IF EXISTS \"{name}\""));
+        }
+    }
+
+    /// With the stack's own error for that of the examples, in a command and in what is printed.
+    fn filled(&self, text: &str) -> String {
+        ERROR_OF_THE_EXAMPLES.iter().fold(on_the_local_stack(text), |text, example| text.replace(example, &self.error))
     }
 
     /// The database is dropped, and is there again, with its rows, after what docs/backups.md says to do.

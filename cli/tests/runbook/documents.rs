@@ -7,7 +7,12 @@ pub enum Block {
     Commands(Vec<String>),
     /// What a command prints, in its shape.
     Expected(String),
+    /// Commands of `solo` as code in the text, in tables and in comments, as a block would have them.
+    Mentioned(Vec<String>),
 }
+
+const SOLO: &str = "target/debug/solo ";
+const STAGE: &str = " --stage ";
 
 /// The blocks below a heading (`## Name`), up to the next one of its kind.
 pub fn section(document: &str, name: &str) -> Vec<Block> {
@@ -18,19 +23,56 @@ pub fn section(document: &str, name: &str) -> Vec<Block> {
 }
 
 pub fn blocks(text: &str) -> Vec<Block> {
-    let (mut found, mut open) = (Vec::new(), None::<(bool, Vec<&str>)>);
+    let (mut found, mut open) = (Vec::new(), None::<&str>);
+    let mut lines = Vec::new();
     for line in text.lines() {
-        match (&mut open, line.trim().strip_prefix("```")) {
-            (None, Some(language)) => open = Some((language == "sh", Vec::new())),
-            (Some(_), Some(_)) => {
-                let (is_sh, lines) = open.take().unwrap();
-                found.push(if is_sh { Block::Commands(commands(&lines)) } else { Block::Expected(lines.join("\n")) });
+        let Some(language) = line.trim().strip_prefix("```") else {
+            lines.push(line);
+            continue;
+        };
+        match open {
+            None => mention(&mut found, &lines),
+            Some("sh") => {
+                let comments: Vec<_> = lines.iter().map(|line| &line[without_comment(line).len()..]).collect();
+                mention(&mut found, &comments);
+                found.push(Block::Commands(commands(&lines)));
             }
-            (Some((_, lines)), None) => lines.push(line),
-            (None, None) => {}
+            Some("") => found.push(Block::Expected(lines.join("\n"))),
+            // A piece of a file.
+            Some(_) => {}
         }
+        open = if open.is_none() { Some(language) } else { None };
+        lines.clear();
     }
+    mention(&mut found, &lines);
     found
+}
+
+fn mention(found: &mut Vec<Block>, lines: &[&str]) {
+    let mut commands = Vec::new();
+    for paragraph in lines.join("\n").split("\n\n") {
+        let parts: Vec<_> = paragraph.split('`').collect();
+        assert!(parts.len() % 2 == 1, "code without an end: {paragraph}");
+        // Code may go on in the next line.
+        let code = parts.iter().skip(1).step_by(2).map(|code| code.split_whitespace().collect::<Vec<_>>().join(" "));
+        commands.extend(code.filter_map(|code| {
+            let what = code.strip_prefix(SOLO).or_else(|| code.strip_prefix("solo "))?;
+            Some(format!("{SOLO}{what}"))
+        }));
+    }
+    if !commands.is_empty() {
+        found.push(Block::Mentioned(commands));
+    }
+}
+
+/// The local stack is meant without `--stage`, and prints none.
+pub fn on_the_local_stack(text: &str) -> String {
+    let mut parts = text.split(STAGE);
+    let mut local = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        local.push_str(part.trim_start_matches(|letter: char| letter.is_ascii_alphanumeric() || "<>".contains(letter)));
+    }
+    local
 }
 
 fn commands(lines: &[&str]) -> Vec<String> {
@@ -72,6 +114,13 @@ pub fn shape(line: &str) -> String {
         .join(" ")
 }
 
+/// The first line that is expected and not there, whatever the ids, times and numbers. `...` stands for any lines.
+pub fn missing<'e>(expected: &'e str, said: &str) -> Option<&'e str> {
+    let shapes: Vec<_> = said.lines().map(shape).collect();
+    let mut lines = expected.lines().filter(|line| !line.trim().is_empty() && line.trim() != "...");
+    lines.find(|line| !shapes.contains(&shape(line)))
+}
+
 fn squeeze(word: &str) -> String {
     let mut short = String::new();
     for letter in word.chars() {
@@ -92,6 +141,32 @@ mod tests {
         let commands = Block::Commands(vec!["solo a".into(), "solo b    --c '# d'".into()]);
         assert_eq!(section(text, "A"), [commands, Block::Expected(" A  B".into())]);
         assert_eq!(section(text, "B"), [Block::Commands(vec!["solo e".into()])]);
+    }
+
+    #[test]
+    fn commands_in_the_text_and_in_comments_are_found_and_pieces_of_files_are_none() {
+        let text = "a `solo b <id>`, `solo`, `x solo c`\n\n| `target/debug/solo d` | `solo\ne` |\n```toml\nf = 1\n```\n```sh\nsolo g # `solo h`\n```\n`solo i`\n";
+        let mentioned =
+            |all: &[&str]| Block::Mentioned(all.iter().map(|what| format!("target/debug/solo {what}")).collect());
+        let commands = Block::Commands(vec!["solo g".into()]);
+        assert_eq!(blocks(text), [mentioned(&["b <id>", "d", "e"]), mentioned(&["h"]), commands, mentioned(&["i"])]);
+    }
+
+    #[test]
+    fn the_local_stack_knows_no_stage() {
+        for (text, local) in [
+            ("solo a --stage <stage> --b", "solo a --b"),
+            ("solo a --stage production\n  solo c --stage staging, or", "solo a\n  solo c, or"),
+            ("solo a --target staging", "solo a --target staging"),
+        ] {
+            assert_eq!(on_the_local_stack(text), local);
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_not_printed_is_missing() {
+        assert_eq!(missing("1 resolved:\n...\n  a  b\n", "12 resolved:\nx\n a b"), None);
+        assert_eq!(missing("1 resolved:\n  a  c\n", "12 resolved:\n a b"), Some("  a  c"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod stack;
 
 use std::{fs, path::Path, thread::sleep, time::Duration};
 
-use documents::{Block, section, shape};
+use documents::{Block, missing, on_the_local_stack, section};
 use stack::{Stack, edit};
 
 const HANDLER: &str = "app/src/handlers/record_payment.rs";
@@ -22,6 +22,7 @@ const BAD: &str = "        let execution_id = context.execution_id();
             return Err(HandlerError::fail(\"the ledger refused the payment\"));
         }
 ";
+/// The section of the runbook that is walked.
 const WALK: &str = "An event failed: from the alert to the fix";
 /// The tick comes every minute.
 const DONE_WITHIN: Duration = Duration::from_mins(3);
@@ -66,23 +67,27 @@ fn walk(stack: &mut Stack) {
                         mended = true;
                         mend(stack);
                     }
-                    last = command.replace("<id>", &id);
+                    last = on_the_local_stack(&command).replace("<id>", &id);
                     said.push_str(&run(stack, &last));
-                    if command.ends_with("dead list") {
+                    if last.ends_with("dead list") {
                         said.split_whitespace().find(|word| word.len() == 36).unwrap().clone_into(&mut id);
                     }
                 }
             }
             // What only looks may have to look again: a replay is done by the next tick.
             Block::Expected(expected) if last.contains(" show ") => {
+                let expected = on_the_local_stack(&expected);
                 stack.wait_until(&expected, DONE_WITHIN, |stack| {
                     missing(&expected, &run(stack, &last)).is_none().then_some(())
                 });
             }
             Block::Expected(expected) => {
+                let expected = on_the_local_stack(&expected);
                 let missing = missing(&expected, &said);
                 assert!(missing.is_none(), "the runbook expects\n{}\nin\n{said}", missing.unwrap());
             }
+            // Run with those of the other sections.
+            Block::Mentioned(_) => {}
         }
     }
     assert!(mended && !id.is_empty(), "the walk has no dead list, or no replay");
@@ -108,11 +113,4 @@ fn mend(stack: &mut Stack) {
         sleep(Duration::from_secs(3));
         stack.sh("target/debug/solo send stripe invoice.paid").1.starts_with("200").then_some(())
     });
-}
-
-/// The first line that is expected and not there, whatever the ids, times and numbers. `...` stands for any lines.
-fn missing<'e>(expected: &'e str, said: &str) -> Option<&'e str> {
-    let shapes: Vec<_> = said.lines().map(shape).collect();
-    let mut lines = expected.lines().filter(|line| !line.trim().is_empty() && line.trim() != "...");
-    lines.find(|line| !shapes.contains(&shape(line)))
 }

@@ -34,7 +34,7 @@ pub use operation::{Answer, Cursor, Operation, Outcome, Request, VERSION};
 pub use outbox::{EffectDetail, EffectFilter, EffectPage, EffectSummary, RetryEffects};
 pub use replay::{Replay, ReplayFilter};
 pub use reviews::{ReviewDetail, ReviewFinding, ReviewPage, ReviewSummary};
-pub use status::{Count, OpenAlerts, OutboxState, Proof, Status, Traffic, Waiting};
+pub use status::{Count, InboxDepth, OpenAlerts, OutboxState, Proof, Status, Traffic, Waiting};
 
 use shared::{
     db::{Database, DbError, Session},
@@ -104,7 +104,9 @@ async fn run(environment: &Environment, operation: Operation) -> Result<Outcome,
         Operation::ShowError { fingerprint } => errors::show(session, &fingerprint).await,
         Operation::ListReviews { limit, after } => reviews::list(session, limit, after).await.map(Outcome::Reviews),
         Operation::ShowReview { id } => reviews::show(session, id).await,
-        Operation::ShowStatus => status::show(session).await.map(|status| Outcome::Status(Box::new(status))),
+        Operation::ShowStatus => {
+            status::show(session, &environment.inbox).await.map(|status| Outcome::Status(Box::new(status)))
+        }
         operation => change_and_wake(environment, session, operation).await,
     }
 }

@@ -3,10 +3,17 @@
 //! Each count ends at [`COUNTED`], and every statement goes by an index: it costs the same with millions of completed events.
 //! Deliberately absent: a judgement. Who shows it says what needs a person.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shared::db::{DbError, Session};
+use shared::{
+    db::{DbError, Session},
+    inbox::Inbox,
+    queue::Depth,
+};
+use tokio::time::timeout;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -14,6 +21,8 @@ use crate::{Alert, Deployment, JobState, alerts::alert, deployments, jobs};
 
 /// More than so many are `10,000+`.
 const COUNTED: i64 = 10_000;
+/// For the queue to say how much waits.
+const QUEUE_WITHIN: Duration = Duration::from_secs(2);
 /// How many alerts are named.
 const NAMED: i64 = 5;
 
@@ -47,6 +56,9 @@ pub struct Status {
     pub overdue: Count,
     /// Dead letters that nobody has dealt with; the oldest by when it died.
     pub dead: Waiting,
+    /// What is on the queue, and so in no row yet. `None`: the queue could not be asked.
+    #[serde(default)]
+    pub inbox: Option<InboxDepth>,
     pub hour: Traffic,
     pub day: Traffic,
     pub outbox: OutboxState,
@@ -59,6 +71,14 @@ pub struct Status {
     pub database_bytes: i64,
     /// The newest migration that the database has.
     pub schema_version: i32,
+}
+
+/// Messages of the inbox, approximately: events, and now and then a report of courier's or a wake-up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboxDepth {
+    pub waiting: u64,
+    /// The worker has them.
+    pub in_flight: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,12 +144,31 @@ impl Count {
     }
 }
 
-pub(crate) async fn show(session: &mut Session<'_>) -> Result<Status, DbError> {
-    session.begin().await?;
-    session.query(LIMITS, &[]).await?;
-    let status = read(session).await?;
-    session.rollback().await?;
-    Ok(status)
+pub(crate) async fn show(session: &mut Session<'_>, inbox: &Inbox) -> Result<Status, DbError> {
+    let record = async {
+        session.begin().await?;
+        session.query(LIMITS, &[]).await?;
+        let status = read(session).await?;
+        session.rollback().await?;
+        Ok::<_, DbError>(status)
+    };
+    let (record, inbox) = tokio::join!(record, depth(inbox));
+    Ok(Status { inbox, ..record? })
+}
+
+/// A queue that says nothing keeps nobody waiting for the rest.
+async fn depth(inbox: &Inbox) -> Option<InboxDepth> {
+    match timeout(QUEUE_WITHIN, inbox.depth()).await {
+        Ok(Ok(Depth { waiting, in_flight })) => Some(InboxDepth { waiting, in_flight }),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the overview is without the inbox");
+            None
+        }
+        Err(_) => {
+            tracing::warn!("the overview is without the inbox: it does not answer");
+            None
+        }
+    }
 }
 
 async fn read(session: &mut Session<'_>) -> Result<Status, DbError> {
@@ -152,6 +191,7 @@ async fn read(session: &mut Session<'_>) -> Result<Status, DbError> {
         next_attempt_at: backlog.try_get("next_attempt_at")?,
         overdue: count(&backlog, "overdue")?,
         dead: waiting(&backlog, "dead", "dead_oldest")?,
+        inbox: None,
         hour: Traffic { received: count(&traffic, "received_hour")?, completed: count(&traffic, "completed_hour")? },
         day: Traffic { received: count(&traffic, "received_day")?, completed: count(&traffic, "completed_day")? },
         outbox: OutboxState {

@@ -1,11 +1,13 @@
 //! Executions of every kind, as lines.
 
+use clap::Parser as _;
 use ops::{AuditEntry, ExecutionSummary};
 use uuid::Uuid;
 
 use super::*;
+use crate::Cli;
 
-fn at(second: i64) -> Timestamp {
+pub fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
@@ -21,7 +23,7 @@ fn attempt(number: i16, started: i64, outcome: &str) -> Attempt {
     }
 }
 
-fn effect(status: &str, finished: Option<i64>) -> EffectSummary {
+pub fn effect(status: &str, finished: Option<i64>) -> EffectSummary {
     EffectSummary {
         id: Uuid::nil(),
         execution_id: None,
@@ -38,7 +40,7 @@ fn effect(status: &str, finished: Option<i64>) -> EffectSummary {
     }
 }
 
-fn detail(status: &str) -> ExecutionDetail {
+pub fn detail(status: &str) -> ExecutionDetail {
     ExecutionDetail {
         summary: ExecutionSummary {
             id: Uuid::nil(),
@@ -125,20 +127,86 @@ fn an_alert_is_about_it_by_its_key_and_its_time() {
     assert!(!about(alert("dead_letter:stripe:other", 12, None)));
 }
 
+fn changed(status: &str, change: fn(&mut ExecutionDetail)) -> ExecutionDetail {
+    let mut detail = detail(status);
+    detail.effects.clear();
+    change(&mut detail);
+    detail
+}
+
+fn outlook_of(status: &str, change: fn(&mut ExecutionDetail)) -> String {
+    outlook(&changed(status, change), at(100), " --stage staging")
+}
+
+const FOLLOW: &str = "\nTo follow it: solo logs --correlation c --follow --stage staging";
+
 #[test]
 fn the_outlook_says_what_comes_next() {
-    let of = |status: &str, change: fn(&mut ExecutionDetail)| {
-        let mut detail = detail(status);
-        change(&mut detail);
-        outlook(&detail, at(100), " --stage staging")
-    };
-    assert_eq!(of("failed", |it| it.summary.next_attempt_at = Some(at(112))), "It is tried again in 12s.");
+    let of = outlook_of;
+    let retried = of("failed", |it| it.summary.next_attempt_at = Some(at(112)));
+    assert_eq!(retried, format!("It is tried again in 12s.{FOLLOW}"));
     assert!(of("failed", |it| it.summary.next_attempt_at = Some(at(90))).starts_with("It is due"));
-    assert_eq!(of("processing", |it| it.lease_until = Some(at(120))), "It is being handled.");
+    let handled = of("processing", |it| it.lease_until = Some(at(120)));
+    assert_eq!(handled, format!("It is being handled.{FOLLOW}"));
     assert!(of("processing", |it| it.lease_until = Some(at(90))).starts_with("Its lease ran out 10s ago"));
-    assert!(of("dead", |_| ()).contains("solo dead replay 00000000-0000-0000-0000-000000000000 --stage staging"));
+    let how = "00000000-0000-0000-0000-000000000000 --reason \"...\" --stage staging";
+    let waits = of("dead", |_| ());
+    assert_eq!(waits, format!("It waits for you: solo dead replay {how}, or solo dead resolve {how}"));
     assert_eq!(of("dead", |it| it.summary.resolved_at = Some(at(50))), "It is done.");
-    assert!(of("completed", |it| it.summary.handler = None).starts_with("Nothing handles"));
-    assert_eq!(of("completed", |_| ()), "It is done.");
-    assert!(of("completed", |it| it.effects = vec![effect("sent", None)]).contains("1 of its effects"));
+    assert_eq!(of("completed", |it| it.summary.handler = None), "Nothing handles this type from this source.");
+    assert_eq!(of("completed", |it| it.effects = vec![effect("delivered", Some(30))]), "It is done.");
+}
+
+#[test]
+fn the_outlook_says_what_became_of_the_effects() {
+    let of = outlook_of;
+    let waiting = "1 of its effects are on their way: solo outbox list --stage staging";
+    assert_eq!(of("completed", |it| it.effects = vec![effect("sent", None)]), format!("It is done; {waiting}{FOLLOW}"));
+    let retry = "1 of its effects could not be delivered: solo outbox retry 00000000-0000-0000-0000-000000000000 \
+                 --reason \"...\" --stage staging";
+    let one: fn(&mut ExecutionDetail) = |it| it.effects = vec![effect("dead", Some(30))];
+    assert_eq!(of("completed", one), format!("It completed, but {retry}"));
+    let both: fn(&mut ExecutionDetail) = |it| it.effects = vec![effect("failed", None), effect("dead", Some(30))];
+    assert_eq!(of("completed", both), format!("It completed, but {retry}\n{waiting}{FOLLOW}"));
+    let two: fn(&mut ExecutionDetail) = |it| it.effects = vec![effect("dead", Some(30)), effect("dead", Some(31))];
+    let list = "2 of its effects could not be delivered: solo outbox list --status dead --stage staging";
+    assert_eq!(of("completed", two), format!("It completed, but {list}"));
+    // What it sent before it was replayed.
+    assert!(of("dead", two).ends_with(&format!("\n{list}")));
+    let resolved = |it: &mut ExecutionDetail| {
+        it.effects = vec![effect("dead", Some(30))];
+        it.summary.resolved_at = Some(at(50));
+    };
+    assert_eq!(of("dead", resolved), format!("It is done.\n{retry}"));
+}
+
+/// The commands of a text, each as it is typed.
+fn commands(text: &str) -> Vec<&str> {
+    let commands = text.lines().filter_map(|line| line.find("solo ").map(|start| &line[start..]));
+    commands.flat_map(|commands| commands.split(", or ")).collect()
+}
+
+#[test]
+fn every_next_step_can_be_typed() {
+    let mut known = Vec::new();
+    for status in ["failed", "processing", "dead", "completed"] {
+        for effects in [&[][..], &[("dead", Some(30))], &[("dead", Some(30)), ("dead", Some(31)), ("sent", None)]] {
+            for (option, id) in [("", "c"), (" --stage production", "-x")] {
+                let mut detail = detail(status);
+                detail.effects = effects.iter().map(|(status, finished)| effect(status, *finished)).collect();
+                detail.correlation_id = id.into();
+                let text = outlook(&detail, at(100), option);
+                for command in commands(&text) {
+                    assert!(command.ends_with(option), "{command}");
+                    let words = command.split(' ').map(|word| word.trim_matches('"'));
+                    let parsed = Cli::try_parse_from(words);
+                    assert!(parsed.is_ok(), "{command}: {}", parsed.err().unwrap());
+                    known.push(command.split(' ').skip(1).take(2).collect::<Vec<_>>().join(" "));
+                }
+            }
+        }
+    }
+    for command in ["dead replay", "dead resolve", "outbox retry", "outbox list", "logs --correlation"] {
+        assert!(known.iter().any(|it| it == command), "{command} in {known:?}");
+    }
 }

@@ -1,14 +1,16 @@
 //! The lines of the overview, one for each thing that is asked about.
 
 use jiff::Timestamp;
-use ops::{Alert, Deployment, JobState, Status, Waiting};
+use ops::{Alert, Deployment, InboxDepth, JobState, Status, Waiting};
 use owo_colors::OwoColorize as _;
 
 use crate::{
     backup::size,
     status::{
+        alarms::Alarm,
+        cost::Cost,
         gather::{Part, Releases, Report},
-        judge::{number, trouble},
+        judge::{grouped, number, trouble},
     },
     ui::shorten,
     when::distance,
@@ -43,17 +45,18 @@ pub(super) fn rows(report: &Report, width: usize) -> Vec<Row> {
         Part::There(status) => rows.extend(of_status(status, width)),
         Part::Missing { problem } => rows.push(missing("Record", problem, Mark::Wrong)),
     }
+    match &report.alarms {
+        Some(Part::There(alarms)) => rows.push(ringing(alarms, report.at, width)),
+        Some(Part::Missing { problem }) => rows.push(missing("Alarms", problem, Mark::Wrong)),
+        None => {}
+    }
     match &report.releases {
         Some(Part::There(releases)) => rows.push(release(releases)),
         Some(Part::Missing { problem }) => rows.push(missing("Release", problem, Mark::Plain)),
         None => {}
     }
     match &report.cost {
-        Some(Part::There(cost)) => {
-            let text =
-                format!("{} {} since {}, the whole account's", flat(&cost.amount), flat(&cost.currency), cost.since);
-            rows.push(Row::new(Mark::Plain, "Cost", text));
-        }
+        Some(Part::There(cost)) => rows.push(spent(cost)),
         Some(Part::Missing { problem }) => rows.push(missing("Cost", problem, Mark::Plain)),
         None => {}
     }
@@ -83,6 +86,33 @@ fn health(report: &Report) -> Row {
         }
         Part::Missing { problem } => missing("Health", problem, Mark::Wrong),
     }
+}
+
+/// `2 ring`, and what each of them means.
+fn ringing(alarms: &[Alarm], now: Timestamp, width: usize) -> Row {
+    let text = match alarms.len() {
+        0 => "none ring".to_owned(),
+        1 => "1 rings".to_owned(),
+        count => format!("{count} ring"),
+    };
+    let mut row = Row::judged(alarms.is_empty(), "Alarms", text);
+    let line = |alarm: &Alarm| {
+        let age = alarm.since.map(|since| distance(since, now)).unwrap_or_default();
+        let start = format!("{age:>8}  {}: ", shorten(&alarm.name, 40));
+        let room = width.saturating_sub(INDENT + start.chars().count()).max(20);
+        start.red().to_string() + &shorten(&alarm.words, room)
+    };
+    row.more = alarms.iter().map(line).collect();
+    row
+}
+
+/// Over the budget is wrong; on the way there is CloudWatch's to say.
+fn spent(cost: &Cost) -> Row {
+    let currency = flat(&cost.currency);
+    let forecast = cost.forecast.map(|forecast| format!(", {forecast:.2} at its end")).unwrap_or_default();
+    let text =
+        format!("{:.2} {currency} this month{forecast}; the whole account's, of {:.2}", cost.amount, cost.budget);
+    Row::new(if cost.amount > cost.budget { Mark::Wrong } else { Mark::Plain }, "Cost", text)
 }
 
 fn of_status(status: &Status, width: usize) -> Vec<Row> {
@@ -128,8 +158,13 @@ fn backlog(status: &Status) -> Row {
         none if none.is_zero() => String::new(),
         some => format!("; {} overdue", number(some)),
     };
-    let text =
-        format!("{}, {failed}, {}{overdue}", of(status.processing, "processing", now), of(status.dead, "dead", now));
+    let inbox = match status.inbox {
+        None => "; the inbox is not known".to_owned(),
+        Some(InboxDepth { waiting: 0, in_flight: 0 }) => String::new(),
+        Some(InboxDepth { waiting, in_flight }) => format!("; {} in the inbox", grouped(waiting + in_flight)),
+    };
+    let (processing, dead) = (of(status.processing, "processing", now), of(status.dead, "dead", now));
+    let text = format!("{processing}, {failed}, {dead}{overdue}{inbox}");
     Row::judged(status.dead.count.is_zero() && status.overdue.is_zero(), "Backlog", text)
 }
 

@@ -2,14 +2,14 @@
 
 use anstream::adapter::strip_str;
 use jiff::Timestamp;
-use ops::{Alert, Count, Deployment, JobRun, JobState, OpenAlerts, OutboxState, Proof, Status, Traffic};
+use ops::{Alert, Count, Deployment, InboxDepth, JobRun, JobState, OpenAlerts, OutboxState, Proof, Status, Traffic};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{super::judge::judge, *};
 use crate::{
     stage::Name,
-    status::{cost::Cost, gather::Releases, health::Health},
+    status::{alarms::Alarm, cost::Cost, gather::Releases, health::Health},
 };
 
 const HOSTILE: &str = "a\u{1b}[2Jb\nc\u{9b}d\r\u{7}";
@@ -75,6 +75,7 @@ fn quiet() -> Status {
         next_attempt_at: None,
         overdue: count(0),
         dead: waiting(0, None),
+        inbox: Some(InboxDepth::default()),
         hour: Traffic { received: count(51), completed: count(50) },
         day: Traffic { received: Count { count: 10_000, more: true }, completed: count(1_198) },
         outbox: OutboxState::default(),
@@ -96,6 +97,7 @@ fn report(status: Status) -> Report {
         at: time("15:00:01"),
         status: Part::There(status),
         health: Part::There(health),
+        alarms: None,
         releases: None,
         cost: None,
     }
@@ -136,6 +138,7 @@ fn troubled() -> Report {
     status.failed = waiting(4, Some("14:50:00"));
     status.next_attempt_at = Some(time("15:00:12"));
     status.overdue = count(1);
+    status.inbox = Some(InboxDepth { waiting: 1_220, in_flight: 10 });
     status.dead = waiting(1, Some("13:00:00"));
     status.outbox = OutboxState { pending: waiting(3, Some("14:59:58")), dead: waiting(2, Some("14:00:00")) };
     status.alerts = OpenAlerts {
@@ -178,11 +181,14 @@ fn troubled() -> Report {
         functions: 5,
         elsewhere: vec![("s-ops".into(), "old".into())],
     }));
-    report.cost = Some(Part::There(Cost {
-        amount: "12.35".into(),
-        currency: "USD".into(),
-        since: "2026-11-01".parse().unwrap(),
-    }));
+    report.cost =
+        Some(Part::There(Cost { amount: 12.3456, budget: 40.0, forecast: Some(18.0), currency: "USD".into() }));
+    report.alarms = Some(Part::There(vec![Alarm {
+        name: "InboxOld".into(),
+        since: Some(time("14:48:01")),
+        words: "An event has waited for ten minutes.".into(),
+        entry: Some("The queue grows".into()),
+    }]));
     report
 }
 
@@ -194,7 +200,7 @@ Solo OS on staging, 2026-11-22 15:00:01Z
 
   ✓ Health      healthy, in 143 ms
   · Events      51 received, 50 completed in the last hour; 10,000+ and 1,198 in 24 hours
-  ! Backlog     2 processing (oldest 3s ago), 4 to be retried (next in 12s), 1 dead (oldest 2h ago); 1 overdue
+  ! Backlog     2 processing (oldest 3s ago), 4 to be retried (next in 12s), 1 dead (oldest 2h ago); 1 overdue; 1,230 in the inbox
   ! Outbox      3 on their way (oldest 2s ago), 2 dead (oldest 60m ago)
   ! Alerts      1 critical, 2 warning, 1 silenced
                 critical  60m ago  dead_letter:stripe:invoice.paid: an event that nobody could hand…
@@ -205,9 +211,11 @@ Solo OS on staging, 2026-11-22 15:00:01Z
   ! Backup      5h ago, 12.00 MiB; no restore was proven yet
   ! Deployment  deploy of abc1234 rolled back 3h ago, by ada
   · Database    84.00 MiB, schema version 17
+  ! Alarms      1 rings
+                 12m ago  InboxOld: An event has waited for ten minutes.
   ! Release     abc1234 on 4 of 5 functions
                 s-ops is at old
-  · Cost        12.35 USD since 2026-11-01, the whole account's
+  · Cost        12.35 USD this month, 18.00 at its end; the whole account's, of 40.00
 
 ";
     let text = shown(&report);
@@ -223,6 +231,7 @@ Solo OS on staging, 2026-11-22 15:00:01Z
             "solo alerts list --stage staging",
             "solo jobs runs --job drill --stage staging",
             "solo jobs show 00000000-0000-0000-0000-000000000000 --stage staging",
+            "docs/runbook.md, \"The queue grows\"",
             "When there is time:",
             "solo alerts list --stage staging",
             "solo rollback --list --stage staging",
@@ -254,6 +263,35 @@ fn what_could_not_be_asked_is_a_line_and_the_rest_is_there() {
 
     report.health = Part::There(Health { status: "unhealthy".into(), code: 503, took_ms: 1, url: "u".into() });
     assert_eq!(judge(&report).verdict, Verdict::NeedsYou, "it says so itself");
+}
+
+/// Who may not ask is not told that all is well.
+#[test]
+fn alarms_that_are_not_known_are_no_good_sign() {
+    let mut report = report(quiet());
+    report.alarms = Some(Part::There(Vec::new()));
+    assert!(shown(&report).contains("✓ Alarms      none ring\n"), "{}", shown(&report));
+    assert_eq!(judge(&report).verdict, Verdict::Well);
+    report.alarms = Some(missing("your AWS identity may not do that"));
+    assert!(shown(&report).contains("! Alarms      not known: your AWS identity"), "{}", shown(&report));
+    assert_eq!(judge(&report).verdict, Verdict::Unknown);
+}
+
+#[test]
+fn an_inbox_that_is_not_known_is_said() {
+    let mut status = quiet();
+    status.inbox = None;
+    assert!(shown(&report(status)).contains("none dead; the inbox is not known\n"));
+}
+
+#[test]
+fn a_month_that_is_over_its_budget_needs_someone() {
+    let mut report = report(quiet());
+    report.cost = Some(Part::There(Cost { amount: 40.01, budget: 40.0, forecast: None, currency: "USD".into() }));
+    let text = shown(&report);
+    assert!(text.contains("! Cost        40.01 USD this month; the whole account's, of 40.00\n"), "{text}");
+    assert!(text.contains("It costs more than it should"), "{text}");
+    assert_eq!(judge(&report).verdict, Verdict::NeedsYou);
 }
 
 #[test]
@@ -292,6 +330,8 @@ fn nothing_steers_the_terminal() {
         elsewhere: vec![(HOSTILE.into(), HOSTILE.into())],
     }));
     report.cost = Some(missing(HOSTILE));
+    let (name, words) = (HOSTILE.into(), HOSTILE.repeat(500));
+    report.alarms = Some(Part::There(vec![Alarm { name, since: None, words, entry: Some(HOSTILE.into()) }]));
     let text = shown(&report);
     // What the colours do not explain.
     let painted = screen(&report, &judge(&report), 100);

@@ -21,7 +21,7 @@ use shared::{
     config::{Env, SoloToml},
     inbox::{self, Message},
     outbox::{self, Effect, HttpRequest, Item, Notification, Outbound, Report},
-    queue::{Queue, Sending, Sqs},
+    queue::{Depth, Queue, Sending, Sqs},
     secrets::SecretsManager,
 };
 use testkit::{Received, TestQueues, TestSecrets, admin_config};
@@ -54,6 +54,10 @@ impl Queue for Inbox {
 
     fn check(&self) -> Sending<'_> {
         self.working.check()
+    }
+
+    fn depth(&self) -> Sending<'_, Depth> {
+        self.working.depth()
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    Attempt, Count, DeploymentKind, DeploymentOutcome, ErrorState, ErrorSummary, JobState, OpenAlerts, OutboxState,
-    Proof, ReplayFilter, Traffic, Waiting,
+    Attempt, Count, DeploymentKind, DeploymentOutcome, ErrorState, ErrorSummary, InboxDepth, JobState, OpenAlerts,
+    OutboxState, Proof, ReplayFilter, Traffic, Waiting,
 };
 
 /// The wire form, pinned: a CLI and a stage may be of different age.
@@ -181,6 +181,7 @@ fn the_wire_form_of_the_status() {
         next_attempt_at: Some(epoch),
         overdue: Count::default(),
         dead: Waiting::default(),
+        inbox: Some(InboxDepth { waiting: 3, in_flight: 1 }),
         hour: traffic,
         day: traffic,
         outbox: OutboxState { pending: waiting, dead: Waiting::default() },
@@ -197,12 +198,16 @@ fn the_wire_form_of_the_status() {
     let traffic = format!(r#"{{"received":{{{some}}},"completed":{{{none}}}}}"#);
     let (idle, waits) = (format!(r#"{{{none},"oldest":null}}"#), format!(r#"{{{some},"oldest":{time}}}"#));
     let text = format!(
-        r#"{{"version":1,"outcome":"status","at":{time},"processing":{idle},"failed":{waits},"next_attempt_at":{time},"overdue":{{{none}}},"dead":{idle},"hour":{traffic},"day":{traffic},"outbox":{{"pending":{waits},"dead":{idle}}},"alerts":{{"critical":{{{none}}},"warning":{{{none}}},"info":{{{none}}},"silenced":{{{none}}},"worst":[]}},"jobs":[],"backup":{{"run":"00000000-0000-0000-0000-000000000000","at":{time},"backup":"b","bytes":1}},"drill":null,"deployment":null,"database_bytes":2,"schema_version":17}}"#
+        r#"{{"version":1,"outcome":"status","at":{time},"processing":{idle},"failed":{waits},"next_attempt_at":{time},"overdue":{{{none}}},"dead":{idle},"inbox":{{"waiting":3,"in_flight":1}},"hour":{traffic},"day":{traffic},"outbox":{{"pending":{waits},"dead":{idle}}},"alerts":{{"critical":{{{none}}},"warning":{{{none}}},"info":{{{none}}},"silenced":{{{none}}},"worst":[]}},"jobs":[],"backup":{{"run":"00000000-0000-0000-0000-000000000000","at":{time},"backup":"b","bytes":1}},"drill":null,"deployment":null,"database_bytes":2,"schema_version":17}}"#
     );
     let answer = Answer { version: 1, outcome: Outcome::Status(Box::new(status)) };
     assert_eq!(serde_json::to_string(&answer).unwrap(), text);
     let read: Answer = serde_json::from_str(&text).unwrap();
     assert_eq!(serde_json::to_string(&read).unwrap(), text);
+    // Of a stage that is older than this CLI.
+    let older = text.replace(r#""inbox":{"waiting":3,"in_flight":1},"#, "");
+    let Outcome::Status(read) = serde_json::from_str::<Answer>(&older).unwrap().outcome else { panic!("{older}") };
+    assert_eq!(read.inbox, None);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The overview, and what it costs.
 
-use ops::{Count, Operation, Outcome, Status};
+use ops::{Count, InboxDepth, Operation, Outcome, Status};
+use shared::inbox::Message;
 use uuid::Uuid;
 
 use crate::support::World;
@@ -29,6 +30,21 @@ async fn an_empty_stage_has_nothing_to_tell() {
     assert!(status.jobs.iter().all(|job| job.state == "never_ran") && status.jobs.len() == shared::jobs::ALL.len());
     let newest = shared::migrations::ALL.last().unwrap().version;
     assert!(status.schema_version == newest && status.database_bytes > 1_000_000, "{status:?}");
+}
+
+/// What is on the queue is in no row.
+#[tokio::test]
+async fn the_inbox_counts_and_a_queue_that_is_out_is_said() {
+    let world = World::new().await;
+    let before = status(&world).await.inbox;
+    assert_eq!(before, Some(InboxDepth::default()));
+    for _ in 0..3 {
+        world.ops.inbox.put(&Message::Wake).await.unwrap();
+    }
+    assert_eq!(status(&world).await.inbox.map(|inbox| inbox.waiting), Some(3));
+    world.queues.delete_inbox().await;
+    let without = status(&world).await;
+    assert!(without.inbox.is_none() && without.schema_version > 0, "the rest is there: {without:?}");
 }
 
 #[tokio::test]
