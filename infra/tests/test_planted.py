@@ -148,6 +148,7 @@ PLANTED = [
     ("wildcards", "root", f"{OPERATORS}.5.Resource", [{"Fn::Sub": "arn:aws:logs:${AWS::Region}:1:log-group:*"}], "OperatorPolicy"),
     ("operators", "root", f"{OPERATORS}.5.Resource.1", GONE, "SmokeLogs"),
     ("operators", "root", f"{OPERATORS}.4.Action.0", GONE, "lambda:GetAlias"),
+    ("operators", "root", f"{OPERATORS}.7.Action", "budgets:DescribeBudgetAction", "budgets:ViewBudget"),
     ("wildcards", "root", f"OpsRole.{STATEMENTS}.0.NotAction", ["s3:GetObject"], "OpsRole"),
     ("wildcards", "Storage", "ReplicationPolicy.Properties.PolicyDocument.Statement.0.Resource", "*", "ReplicationPolicy"),
     ("wildcards", "github", sid("StackRole", "Schedules") + ".Action", ["scheduler:*"], "StackRole"),

@@ -6,8 +6,8 @@ from fnmatch import fnmatchcase
 from . import check
 from .deployers import is_broad
 
-# These know no resource that could be named: X-Ray and Cost Explorer have none, and a network interface exists only once it was
-# made.
+# These know no resource that could be named: X-Ray has none, a network interface exists only once it was made, and which alarms ring
+# is asked of all of them.
 UNNAMEABLE = {
     "xray:PutTraceSegments",
     "xray:PutTelemetryRecords",
@@ -17,7 +17,7 @@ UNNAMEABLE = {
     "ec2:DeleteNetworkInterface",
     "ec2:AssignPrivateIpAddresses",
     "ec2:UnassignPrivateIpAddresses",
-    "ce:GetCostAndUsage",
+    "cloudwatch:DescribeAlarms",
 }
 SECRET = re.compile(r"password|token|secret|credential|private_?key", re.IGNORECASE)
 # What may be said of a secret: where it is.
@@ -78,7 +78,8 @@ def operators(stage):
         "cloudformation:ListStackResources",
         "lambda:GetAlias",
         "lambda:ListVersionsByFunction",
-        "ce:GetCostAndUsage",
+        "cloudwatch:DescribeAlarms",
+        "budgets:ViewBudget",
     ):
         if action not in may:
             yield f"OperatorPolicy lacks {action}, which `solo status` asks"
