@@ -110,14 +110,14 @@ clippy:
 rustdoc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
 
-# Licences, unwanted crates, sources. Advisories are checked where their database can be reached (ci.yml).
+# Licences, unwanted crates, sources; built without optimisation, which takes longer than it saves. Advisories are checked where their database can be reached (ci.yml).
 .PHONY: deny
 deny: target/tools/bin/cargo-deny
 	target/tools/bin/cargo-deny --log-level error --locked check bans licenses sources
 
 target/tools/bin/cargo-deny:
 	@echo "Building cargo-deny (once, some minutes)"
-	cargo install cargo-deny --locked --quiet --version 0.20.2 --root target/tools
+	cargo install cargo-deny --locked --quiet --debug --version 0.20.2 --root target/tools
 
 .PHONY: lock
 lock: ## Renew the lock files of the tools (needs uv)
