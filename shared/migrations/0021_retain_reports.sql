@@ -1,10 +1,10 @@
 -- Retention of what was for the error tracker and could not be delivered: it goes as a ping does. The error itself is on record, for 90 days
 -- after it was last seen; a tracker that is out for good would leave a hundred dead effects a day, for ever.
--- Nobody writes the outbox while its index is made, which reads it once.
+-- Nobody writes the outbox while its index is made, which reads it once. The index that it replaces goes by itself (0022): for that nobody may
+-- even read, and whoever waits for one lock with another in hand is waited for.
 
 CREATE INDEX outbox_kept ON outbox (finished_at, id)
     WHERE status = 'delivered' OR (status = 'dead' AND effect ->> 'kind' IN ('ping', 'error'));
-DROP INDEX outbox_settled;
 
 -- Delivered effects, and pings and reports that were not. One with a key of the handler's own (`send_once`) is remembered for `key_days`, and for
 -- as long as its execution may be replayed: the key is what keeps it from being sent twice. Another execution may have found the

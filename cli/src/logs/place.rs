@@ -86,6 +86,11 @@ impl Place {
         self.go_on(self.ask.since.max(looked.as_millisecond() - LATE));
     }
 
+    /// The next look begins where the unfinished one began.
+    pub fn begin_again(&mut self) {
+        self.ask.token = None;
+    }
+
     fn go_on(&mut self, since: i64) {
         self.ask = Ask { since, token: None };
         self.begun = None;
@@ -154,6 +159,15 @@ mod tests {
         // What came late behind the first of the three is read again.
         assert_eq!(place.ask(), Ask { since: 1_080_000, token: None });
         assert_eq!(seconds(&place.take(at(1_223), read([1_085, 1_090, 1_101, 1_150, 1_221], None))), [1_085, 1_221]);
+    }
+
+    #[test]
+    fn a_look_that_fails_begins_again_and_tells_nothing_recent_twice() {
+        let mut place = Place::new(at(1_000));
+        place.take(at(1_100), read([1_001, 1_090], Some("2")));
+        place.begin_again();
+        assert_eq!(place.ask(), Ask { since: 1_000_000, token: None });
+        assert_eq!(seconds(&place.take(at(1_160), read([1_090, 1_095], None))), [1_095]);
     }
 
     #[test]

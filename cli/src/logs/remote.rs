@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use futures_util::{Stream, StreamExt as _, stream};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -111,7 +111,8 @@ impl<P: Pages> Remote<P> {
         Ok(found)
     }
 
-    /// What came since the last look, oldest first. Each log is on its own: one that cannot be read keeps no other back.
+    /// What came since the last look, oldest first. Each log is on its own: one that cannot be read keeps no other back; one
+    /// that is slow does, for a minute at most.
     pub async fn more(&mut self, wanted: &Wanted, now: Timestamp) -> Look {
         // Those that come last have the least of the minute.
         self.first += SIDE_BY_SIDE;
@@ -127,7 +128,11 @@ impl<P: Pages> Remote<P> {
                     }
                     lines.extend(self.places[number].take(now, read));
                 }
-                Err(error) => failed = failed.or(Some(error)),
+                Err(error) => {
+                    // A place within a look is not good for ever.
+                    self.places[number].begin_again();
+                    failed = failed.or(Some(error));
+                }
             }
         }
         lines.sort_by_key(|line| line.at);
@@ -164,7 +169,11 @@ async fn read<P: Pages>(
     let mut lines = Vec::new();
     for _ in 0..PAGES {
         let request = request(&group.name, wanted, &ask);
-        let Ok(answer) = timeout_at(deadline, pages.page(group, &request)).await else { break };
+        let answer = match timeout_at(deadline, pages.page(group, &request)).await {
+            Ok(answer) => answer,
+            Err(_) if ask.token.is_none() => bail!("CloudWatch does not answer for the log of {}", group.function),
+            Err(_) => break,
+        };
         let Some(answer) = answer? else { return Ok(Read { lines, whole: true, token: None }) };
         let page: Page = serde_json::from_value(answer).context("CloudWatch's answer is not understood")?;
         for Event { id, timestamp, message } in page.events {

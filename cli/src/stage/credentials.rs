@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use shared::{clock, config::Env};
-use tokio::{process::Command, sync::Mutex};
+use tokio::{process::Command, sync::Mutex, task::JoinHandle};
 
 /// Someone may have to look at a phone.
 pub(super) const WITHIN: Duration = Duration::from_mins(2);
@@ -32,11 +32,17 @@ const BY_THEMSELVES: [&str; 4] = [
 /// Credentials that end sooner are asked for anew.
 const FRESH_FOR: SignedDuration = SignedDuration::from_mins(2);
 
-/// `aws configure export-credentials` (of version 2), asked once, and again shortly before what it gave expires: whoever needs
-/// credentials meanwhile waits for the same answer. Whoever has it asks the SDK's own chain next, which reads keys from a profile.
+/// `aws configure export-credentials` (of version 2), asked once, and again shortly before what it gave expires. Whoever needs credentials
+/// meanwhile waits for the same answer, and one who gives up takes it from nobody: a person may be looking at a phone. Whoever has it asks the SDK's own chain next, which reads keys from a profile.
 #[derive(Debug, Default)]
 pub struct AwsCli {
-    held: Mutex<Option<Credentials>>,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    credentials: Option<Credentials>,
+    asking: Option<JoinHandle<Result<Credentials, CredentialsError>>>,
 }
 
 impl AwsCli {
@@ -50,11 +56,13 @@ impl AwsCli {
 
     async fn fresh(&self) -> Result<Credentials, CredentialsError> {
         let mut held = self.held.lock().await;
-        if let Some(credentials) = held.as_ref().filter(|held| is_fresh(held)) {
+        if let Some(credentials) = held.credentials.as_ref().filter(|held| is_fresh(held)) {
             return Ok(credentials.clone());
         }
-        let credentials = Self::ask().await?;
-        *held = Some(credentials.clone());
+        let answer = held.asking.get_or_insert_with(|| tokio::spawn(Self::ask())).await;
+        held.asking = None;
+        let credentials = answer.map_err(CredentialsError::unhandled)??;
+        held.credentials = Some(credentials.clone());
         Ok(credentials)
     }
 

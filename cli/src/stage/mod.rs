@@ -125,7 +125,11 @@ impl Stage {
     pub async fn open(name: Name) -> anyhow::Result<Self> {
         match name.in_cloud() {
             None => Ok(Self::Dev(dev::Dev::open()?)),
-            Some(name) => Ok(Self::Cloud(Box::new(Cloud::open(&Project::find()?, name).await?))),
+            Some(name) => {
+                let cloud = Cloud::open(&Project::find()?, name).await?;
+                cloud.sign_in().await?;
+                Ok(Self::Cloud(Box::new(cloud)))
+            }
         }
     }
 

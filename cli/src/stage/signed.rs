@@ -30,7 +30,7 @@ const LARGEST: usize = 16 << 20;
 pub struct Api {
     /// As in its host name and its signatures.
     service: &'static str,
-    /// There is one for all regions. It signs as one of us-east-1.
+    /// There is one for all regions of a partition, in one of them.
     global: bool,
     target: &'static str,
     /// Its form of JSON.
@@ -51,7 +51,11 @@ impl Api {
     }
 
     fn region(self, stage: &str) -> &str {
-        if self.global { "us-east-1" } else { stage }
+        match (self.global, stage.starts_with("cn-")) {
+            (false, _) => stage,
+            (true, false) => "us-east-1",
+            (true, true) => "cn-northwest-1",
+        }
     }
 
     fn endpoint(self, region: &str) -> String {
@@ -166,10 +170,9 @@ impl Cloud {
         provider.provide_credentials().await.map_err(|error| anyhow!(unsent(&chain(&error))))
     }
 
-    /// Has the credentials ready, however long whoever gives them takes: what is asked with them has its own, shorter time. What goes
-    /// wrong is said by whoever asks.
-    pub async fn sign_in(&self) {
-        let _said_later = self.credentials().await;
+    /// Has the credentials ready, however long whoever gives them takes: what is asked with them has its own, shorter time.
+    pub async fn sign_in(&self) -> anyhow::Result<()> {
+        self.credentials().await.map(drop)
     }
 }
 
@@ -246,6 +249,7 @@ mod tests {
             (Api::BUDGETS.region("eu-central-1"), Api::LOGS.region("eu-central-1")),
             ("us-east-1", "eu-central-1")
         );
+        assert_eq!(Api::BUDGETS.region("cn-north-1"), "cn-northwest-1");
         assert_eq!(Api::ALARMS.endpoint("eu-central-1"), "https://monitoring.eu-central-1.amazonaws.com");
         assert_eq!(Api::LOGS.endpoint("cn-north-1"), "https://logs.cn-north-1.amazonaws.com.cn");
     }

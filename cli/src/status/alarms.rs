@@ -10,6 +10,8 @@ use crate::stage::{Api, Cloud};
 /// More of them are not read.
 const MOST: usize = 100;
 const ALARM: &str = "ALARM";
+/// Characters of what CloudFormation makes up.
+const MADE_UP: usize = 12;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Alarm {
@@ -64,11 +66,17 @@ fn alarm(metric: &Metric, stack: &str) -> Alarm {
     Alarm { name: logical(&metric.alarm_name, stack), since, words: words.to_owned(), entry }
 }
 
-/// CloudFormation calls it `<stack>-InboxOld-1ABCDEFGHIJKL`, in a nested stack `<stack>-Database-2ABCDEFGHIJKL-CpuAlarm-3ABCDEFGHIJKL`.
+/// CloudFormation calls it `<stack>-InboxOld-1ABCDEFGHIJKL`, in a nested stack `<stack>-Database-2ABCDEFGHIJKL-CpuAlarm-3ABCDEFGHIJKL`;
+/// what it makes up is letters and digits, 12 or more. A name that the template gives, it keeps: `<stack>-worker-version-12`.
 fn logical(name: &str, stack: &str) -> String {
     let own = name.strip_prefix(stack).map_or(name, |rest| rest.trim_start_matches('-'));
-    let made_up = |part: &str| part.len() >= 12 && !part.contains(|c: char| c.is_ascii_lowercase());
-    own.split('-').rfind(|part| !made_up(part)).unwrap_or(own).to_owned()
+    let made_up = |part: &&str| part.len() >= MADE_UP && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let mut parts = own.rsplit('-');
+    match parts.next().filter(made_up).and(parts.next()) {
+        // A logical id has no hyphen in it.
+        Some(logical) => logical.to_owned(),
+        None => own.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -100,7 +108,14 @@ mod tests {
         );
         let nested = of("solo-os-staging-Database-2ABCDEFGHIJKL-CpuAlarm-3ABCDEFGHIJKL", None);
         assert_eq!((nested.name.as_str(), nested.words.as_str(), nested.entry), ("CpuAlarm", "", None));
-        assert_eq!(of("somebody-s-own", Some("x")).name, "own");
+        for (name, logical) in [
+            ("solo-os-staging-InboxOld-aB3dEfGhIjKl", "InboxOld"),
+            ("solo-os-staging-worker-version-12", "worker-version-12"),
+            ("solo-os-staging-TickLate", "TickLate"),
+            ("somebody-s-own", "somebody-s-own"),
+        ] {
+            assert_eq!(of(name, None).name, logical);
+        }
     }
 
     /// Whoever is told of an alarm has to know what to read.
@@ -111,19 +126,17 @@ mod tests {
         let alarms: Vec<_> = resources.iter().filter(|(_, it)| it["Type"] == "AWS::CloudWatch::Alarm").collect();
         assert!(alarms.len() > 20, "{}", alarms.len());
         for (id, resource) in alarms {
-            let words = resource["Properties"]["AlarmDescription"].as_str().map(str::to_owned);
-            // Deployments are taken back by these; a person reads others.
-            if words.is_none() {
-                continue;
-            }
-            let metric = Metric {
-                state_value: ALARM.into(),
-                alarm_name: format!("s-{id}-1ABCDEFGHIJKL"),
-                alarm_description: words,
-                state_updated_timestamp: None,
+            let properties = &resource["Properties"];
+            let given = properties["AlarmName"]["Fn::Sub"].as_str().map(|name| name.replace("${AWS::StackName}", "s"));
+            let (alarm_name, named) = match given {
+                Some(name) => (name.clone(), name["s-".len()..].to_owned()),
+                None => (format!("s-{id}-aB3dEfGhIjKl"), id.clone()),
             };
+            let alarm_description = properties["AlarmDescription"].as_str().map(str::to_owned);
+            let metric =
+                Metric { alarm_name, state_value: ALARM.into(), alarm_description, state_updated_timestamp: None };
             let alarm = alarm(&metric, "s");
-            assert_eq!(&alarm.name, id);
+            assert_eq!(alarm.name, named);
             assert!(alarm.entry.is_some() && !alarm.words.is_empty(), "{alarm:?}");
         }
     }

@@ -87,8 +87,10 @@ pub async fn gather(stage: &Stage, asked: Asked) -> Report {
         Stage::Cloud(cloud) => Some(cloud.as_ref()),
         Stage::Dev(_) => None,
     };
-    if let Some(cloud) = cloud {
-        cloud.sign_in().await;
+    if let Some(cloud) = cloud
+        && let Part::Missing { problem } = within(cloud.sign_in()).await
+    {
+        return unasked(asked, &problem);
     }
     let (watched, billed) = (cloud.filter(|_| asked.alarms), cloud.filter(|_| asked.account));
     let (status, health) = (Box::pin(within(status(stage))), Box::pin(health(stage)));
@@ -97,6 +99,17 @@ pub async fn gather(stage: &Stage, asked: Asked) -> Report {
     let cost = Box::pin(of(billed, |cloud| within(cost::ask(cloud))));
     let (status, health, alarms, releases, cost) = tokio::join!(status, health, alarms, releases, cost);
     Report { stage: asked.name.as_str(), name: asked.name, at: clock::now(), status, health, alarms, releases, cost }
+}
+
+/// Nobody can be asked without credentials: one reason for everything.
+fn unasked(Asked { name, alarms, account }: Asked, problem: &str) -> Report {
+    fn part<T>(problem: &str) -> Part<T> {
+        Part::Missing { problem: problem.to_owned() }
+    }
+    let health = part(&format!("{}: {problem}", health::NOBODY_ASKED));
+    let (status, at, stage) = (part(problem), clock::now(), name.as_str());
+    let (alarms, releases) = (alarms.then(|| part(problem)), account.then(|| part(problem)));
+    Report { stage, name, at, status, health, alarms, releases, cost: account.then(|| part(problem)) }
 }
 
 /// What only a stage in the cloud has.

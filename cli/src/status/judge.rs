@@ -44,12 +44,20 @@ pub fn judge(report: &Report) -> Judged {
         of_status(status, &mut all);
     }
     for alarm in report.alarms.iter().filter_map(Part::there).flatten() {
-        all.ringing(alarm);
+        // It rings for a day. The record has the job, which may be well again.
+        let of_job = alarm.entry.as_deref() == Some(JOBS) && report.status.there().is_some();
+        let entry = alarm.entry.as_deref().unwrap_or("Where to look first");
+        all.read(format!("the alarm {} rings", alarm.name), entry, !of_job);
     }
+    // Until the month is over; AWS has written by then.
     if let Some(Part::There(cost)) = &report.cost
         && cost.amount > cost.budget
     {
-        all.read(format!("the month has cost {:.2} of {:.2} {}", cost.amount, cost.budget, cost.currency), COSTS);
+        all.read(
+            format!("the month has cost {:.2} of {:.2} {}", cost.amount, cost.budget, cost.currency),
+            COSTS,
+            false,
+        );
     }
     if let Some(Part::There(releases)) = &report.releases
         && let Some((function, release)) = releases.elsewhere.first()
@@ -78,8 +86,9 @@ fn are_known(alarms: Option<&Part<Vec<Alarm>>>) -> bool {
     alarms.is_none_or(|alarms| alarms.there().is_some())
 }
 
-/// The runbook's entry.
+/// Entries of the runbook.
 const COSTS: &str = "It costs more than it should";
+const JOBS: &str = "A job failed";
 
 struct Matters {
     option: String,
@@ -92,13 +101,9 @@ impl Matters {
         self.list.push(Matter { what: what.into(), command, urgent: true });
     }
 
-    fn ringing(&mut self, alarm: &Alarm) {
-        self.read(format!("the alarm {} rings", alarm.name), alarm.entry.as_deref().unwrap_or("Where to look first"));
-    }
-
     /// No command is the next one: there is an entry to read.
-    fn read(&mut self, what: String, entry: &str) {
-        self.list.push(Matter { what, command: format!("docs/runbook.md, \"{entry}\""), urgent: true });
+    fn read(&mut self, what: String, entry: &str, urgent: bool) {
+        self.list.push(Matter { what, command: format!("docs/runbook.md, \"{entry}\""), urgent });
     }
 
     fn later(&mut self, what: impl Into<String>, command: impl Into<String>) {

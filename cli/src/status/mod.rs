@@ -19,7 +19,7 @@ use crate::{
 };
 
 const HELP: &str = "\
-Exit code: 0 when all is well, 1 when something needs a person, 2 when the stage could not be asked.
+Exit code: 0 when all is well, 1 when something needs a person, 2 when the stage, or its alarms, could not be asked.
 
 Of a stage in the cloud, it also has the alarms that ring, the release of each function, and what the account has cost
 this month, as the stage's budget has it. Nobody charges for the question.

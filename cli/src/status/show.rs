@@ -34,7 +34,10 @@ pub fn words_of(report: &Report) -> String {
         Part::There(health) => flat(&health.status),
         Part::Missing { .. } => "silent".into(),
     };
-    let Some(status) = report.status.there() else { return format!("health {health}, the record cannot be read") };
+    let alarms = ringing(report);
+    let Some(status) = report.status.there() else {
+        return format!("health {health}, the record cannot be read{alarms}");
+    };
     let late = status.jobs.iter().filter(|job| trouble(job, status.at).is_some()).count();
     let count = |waiting: Waiting| number(waiting.count);
     format!(
@@ -46,8 +49,17 @@ pub fn words_of(report: &Report) -> String {
         count(status.outbox.dead),
         number(status.alerts.critical),
         number(status.alerts.warning),
-    ) + &match &report.alarms {
-        Some(Part::There(alarms)) => format!(", alarms {}", alarms.len()),
+    ) + &alarms
+}
+
+/// By their names: one that ends as another begins is news.
+fn ringing(report: &Report) -> String {
+    match &report.alarms {
+        Some(Part::There(alarms)) if alarms.is_empty() => ", no alarm rings".into(),
+        Some(Part::There(alarms)) => {
+            let names: Vec<_> = alarms.iter().map(|alarm| flat(&alarm.name)).collect();
+            format!(", ringing: {}", names.join(" "))
+        }
         Some(Part::Missing { .. }) => ", alarms not known".into(),
         None => String::new(),
     }

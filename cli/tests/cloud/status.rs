@@ -5,7 +5,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::{
     front::Ops,
-    world::{FUNCTIONS, World},
+    world::{FUNCTIONS, World, said},
 };
 
 const STATUS: [&str; 3] = ["status", "--stage", "staging"];
@@ -112,6 +112,30 @@ async fn an_alarm_that_rings_needs_a_person() {
     world.front.forbidden.lock().unwrap().push("GraniteServiceVersion20100801.DescribeAlarms".into());
     let (code, text) = world.solo(&STATUS).await;
     assert!(code == 2 && text.contains("! Alarms      not known") && text.contains("may not do that"), "{text}");
+}
+
+/// Whoever signs in may have to look at a phone: that takes longer than any part of the overview may, and is asked once.
+#[tokio::test]
+async fn credentials_take_their_time_and_are_asked_for_once() {
+    let world = World::new(&["r1"]).await;
+    let tools = tempfile::tempdir().unwrap();
+    let (aws, asked) = (tools.path().join("aws"), tools.path().join("asked"));
+    let answer = r#"{"Version": 1, "AccessKeyId": "a", "SecretAccessKey": "s"}"#;
+    let run = async |script: &str| {
+        std::fs::write(&aws, format!("#!/bin/sh\necho >> {}\n{script}\n", asked.display())).unwrap();
+        std::fs::set_permissions(&aws, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let _ = std::fs::remove_file(&asked);
+        let mut command = world.command(&STATUS);
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+        command.env("AWS_EC2_METADATA_DISABLED", "true").env("HOME", tools.path());
+        command.env("PATH", format!("{}:/usr/bin:/bin", tools.path().display()));
+        let (code, text) = said(command).await;
+        (code, text, std::fs::read_to_string(&asked).unwrap().lines().count())
+    };
+    let (code, text, times) = run(&format!("sleep 7; echo '{answer}'")).await;
+    assert!(code == 0 && text.contains("All is well.") && times == 1, "{times}: {text}");
+    let (code, text, times) = run("echo 'the session is over' >&2; exit 1").await;
+    assert!(code == 2 && text.contains("there are no AWS credentials: sign in") && times == 1, "{times}: {text}");
 }
 
 /// A pipe gets a line for each change, and what goes wrong meanwhile is one of them.

@@ -88,7 +88,10 @@ impl Services {
         let ends = TimeoutConfig::builder().connect_timeout(PROBE_WITHIN / 2).operation_timeout(PROBE_WITHIN);
         let looks = config.clone().into_builder().timeout_config(ends.build()).build();
         // Given up by itself, before its caller gives up: what was read before is used then.
-        let ends = TimeoutConfig::builder().connect_timeout(PROBE_WITHIN / 2).operation_timeout(SECRET_WITHIN);
+        let ends = TimeoutConfig::builder()
+            .connect_timeout(SECRET_WITHIN / 2)
+            .operation_attempt_timeout(SECRET_WITHIN / 2)
+            .operation_timeout(SECRET_WITHIN);
         let secrets = config.clone().into_builder().timeout_config(ends.build()).build();
         Self {
             secrets: Arc::new(SecretsManager::new(&secrets)),

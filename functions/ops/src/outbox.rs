@@ -197,6 +197,8 @@ pub(crate) async fn retry(session: &mut Session<'_>, request: &RetryEffects) -> 
         return Ok(refused(error));
     }
     session.execute(RETRY, &[&chosen]).await?;
+    // Its alert ends with the last of them, also when cleanup was the one to remove it.
+    destinations.extend(request.destination.clone());
     audit::record(session, "retry_effects", &request.by, records).await?;
     changes.alerts_resolved = conditions::dead_effects_gone(session, destinations).await?;
     Ok(Outcome::Changed(changes))

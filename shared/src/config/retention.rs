@@ -19,7 +19,7 @@ pub struct Retention {
     /// The executions themselves, from then: the keys that tell duplicates, and the attempts. At least 30, and longer than
     /// payloads. The keys of effects (`send_once`) for so long and `payload_days` more, from when those were delivered.
     pub key_days: u16,
-    /// Effects without a key of the handler's own, from when they were delivered, and pings that were not. At least 7.
+    /// Effects without a key of the handler's own, from when they were delivered, and pings and reports of errors that were not. At least 7.
     pub effect_days: u16,
     /// Alerts, from when they were resolved, and silences, from their end. At least 30.
     pub alert_days: u16,

@@ -16,7 +16,9 @@ const URL: &str = "<url>";
 /// Two errors are the same when kind, culprit and title are, so a change in here makes new ones of all that are open.
 pub fn title(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| line.chars().any(char::is_alphanumeric)).unwrap_or_default();
-    let whole = text.trim_end().ends_with(line) && line.chars().nth(READ).is_none();
+    // Lines before it have no words, so this is where it stands.
+    let behind = text.find(line).map_or("", |start| &text[start + line.len()..]);
+    let whole = behind.trim().is_empty() && line.chars().nth(READ).is_none();
     let line: String = line.chars().take(READ).map(|c| if c.is_control() { ' ' } else { c }).collect();
     let unquoted = without_quotes(&line, whole);
     let words: Vec<String> = unquoted.split_whitespace().map(word).collect();
@@ -37,7 +39,8 @@ fn without_quotes(line: &str, whole: bool) -> String {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
     while let Some(first) = rest.chars().next() {
-        let (after, opens) = (&rest[first.len_utf8()..], !out.ends_with(char::is_alphanumeric));
+        let after = &rest[first.len_utf8()..];
+        let opens = !out.ends_with(char::is_alphanumeric) || (first == '"' && ends_with_prefix(&out));
         let closing = match first {
             '"' | '`' | '\'' if opens => Some(first),
             '“' => Some('”'),
@@ -60,6 +63,12 @@ fn without_quotes(line: &str, whole: bool) -> String {
         }
     }
     out
+}
+
+/// Of a byte string, a C string, a raw one: `b"..."`.
+fn ends_with_prefix(text: &str) -> bool {
+    let word = text.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    matches!(word, "b" | "c" | "r" | "br" | "cr")
 }
 
 /// Behind the closing mark. An escaped one (`\"`) closes nothing, nor does an apostrophe.
@@ -151,6 +160,7 @@ mod tests {
             ("  \n \t--\n  the real\tone \n more", "the real one"),
             ("nicht gefunden: Žluťoučký kůň ٣", "nicht gefunden: Žluťoučký kůň <n>"),
             ("an \"open quote", "an \"open quote"),
+            (r#"got b"Ada!", b"Bob!" in"#, "got b<text>, b<text> in"),
             ("an \"open quote\nthat ends\" here", "an <text>"),
             ("two lines, 'tis\nsaid", "two lines, 'tis"),
             ("", "no words"),

@@ -15,7 +15,7 @@ pub use export::{continued, trace_parent_of};
 pub use run::run;
 pub use trace_parent::{NoTraceParent, TRACE_PARENT, TraceParent};
 
-use std::str::FromStr;
+use std::{panic::PanicHookInfo, str::FromStr};
 
 use json_subscriber::JsonLayer;
 use tracing_subscriber::{
@@ -108,12 +108,21 @@ pub fn init_traced(level: LogLevel, format: LogFormat, function: &'static str, e
     if let Err(error) = installed {
         eprintln!("logging was set up twice: {error}");
     }
+    std::panic::set_hook(Box::new(tell_panic));
     if let Some(exporting) = exporting {
         exporting.install();
     }
     if let Some(error) = fault {
         tracing::error!(%error, "spans are not exported");
     }
+}
+
+/// A line of the log, with the ids of its event. Nobody wrote a panic's words for others: an `unwrap` prints whatever it holds. So they are
+/// told as the title that the table of errors has.
+fn tell_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let error = crate::errors::title(panic.payload_as_str().unwrap_or("no message"));
+    tracing::error!(place, error, "panicked");
 }
 
 /// Where we are in the trace: the current span, if spans are exported.

@@ -6,7 +6,7 @@ use axum::http::Method;
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use shared::clock;
+use shared::{clock, secrets::Refresh};
 use testkit::Way;
 
 use crate::support::{World, ask, degraded, get};
@@ -32,7 +32,9 @@ async fn details_are_for_the_token_alone() {
 #[tokio::test]
 async fn the_token_stays_good_while_the_secrets_manager_is_out() {
     let world = World::new().await;
-    let health = world.health_with(|settings| settings.refresh.ttl = Duration::ZERO).await;
+    let health = world
+        .health_with(|settings| settings.refresh = Refresh { ttl: Duration::ZERO, at_most_every: Duration::ZERO })
+        .await;
     for way in [Way::Open, Way::Silent, Way::Cut] {
         world.to_secrets.set(way);
         let body = get(&health, "/health", Some(world.token())).await.json();

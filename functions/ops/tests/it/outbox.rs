@@ -119,6 +119,10 @@ async fn lost_pings_are_neither_sent_again_nor_in_the_way() {
     assert_eq!(list(Some("dead"), Some("tracker")).await, [ids[1]]);
     world.kept.execute(&format!("{ping}, destination = 'ping' WHERE id = '{}'", ids[1])).await;
     assert_eq!(list(None, None).await.len(), 3);
+    world.kept.execute("SELECT raise_alert('channel_dead:tracker', 'warning', 'it was cleaned up')").await;
+    let none_left = RetryEffects { destination: Some("tracker".into()), ..retry(&[]) };
+    let changes = world.change(Operation::RetryEffects(none_left)).await;
+    assert_eq!((changes.changed.len(), changes.alerts_resolved), (0, vec!["channel_dead:tracker".to_owned()]));
 
     let changes = world.change(Operation::RetryEffects(retry(&ids))).await;
     assert_eq!((changes.changed.len(), codes(&changes)), (1, vec!["ping", "ping"]));

@@ -1,15 +1,32 @@
 -- Takes what there is to tell, the longest waiting first, and counts it as told: the outbox has it from here. No more than $2 different
--- errors in 24 hours; what is more waits. Unfit data, which strangers can make many kinds of, has half of that and goes last: it takes
--- no turn of a panic's. Workers side by side never take the same row.
+-- errors in 24 hours; what is more waits. Unfit data, of which strangers can make many kinds, has half of that, and its turn comes last.
+-- Workers side by side never take the same row.
 --
 -- $1 how many  $2 how many in 24 hours
-WITH due AS (
+WITH told AS MATERIALIZED (
+    SELECT count(*) AS count, count(*) FILTER (WHERE kind = 'invalid_data') AS unfit
+      FROM errors
+     WHERE told_at > now() - interval '1 day'
+),
+picked AS (
+    SELECT id
+      FROM ((SELECT id, tell_since, false AS unfit
+               FROM errors
+              WHERE tell_since IS NOT NULL AND resolved_at IS NULL AND kind <> 'invalid_data'
+              ORDER BY tell_since, id
+              LIMIT $1::bigint)
+            UNION ALL
+            (SELECT id, tell_since, true
+               FROM errors
+              WHERE tell_since IS NOT NULL AND resolved_at IS NULL AND kind = 'invalid_data'
+              ORDER BY tell_since, id
+              LIMIT (SELECT greatest(0, $2::bigint / 2 - unfit) FROM told))) AS waiting
+     ORDER BY unfit, tell_since, id
+     LIMIT (SELECT greatest(0, least($1::bigint, $2::bigint - count)) FROM told)
+),
+due AS (
     SELECT id FROM errors
-     WHERE tell_since IS NOT NULL AND resolved_at IS NULL
-       AND (kind <> 'invalid_data'
-            OR (SELECT count(*) FROM errors WHERE kind = 'invalid_data' AND told_at > now() - interval '1 day') < $2::bigint / 2)
-     ORDER BY kind = 'invalid_data', tell_since, id
-     LIMIT greatest(0, least($1, $2 - (SELECT count(*) FROM errors WHERE told_at > now() - interval '1 day')))
+     WHERE id = ANY (ARRAY(SELECT id FROM picked)) AND tell_since IS NOT NULL
        FOR UPDATE SKIP LOCKED
 )
 UPDATE errors e
