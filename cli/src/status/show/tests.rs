@@ -1,5 +1,8 @@
 //! The screen in every state, and with texts that want to be more than texts.
 
+mod outside;
+mod reports;
+
 use anstream::adapter::strip_str;
 use jiff::Timestamp;
 use ops::{Alert, Count, Deployment, InboxDepth, JobRun, JobState, OpenAlerts, OutboxState, Proof, Status, Traffic};
@@ -12,104 +15,9 @@ use crate::{
     status::{alarms::Alarm, cost::Cost, gather::Releases, health::Health},
 };
 
+use reports::{alert, count, job, missing, quiet, report, shown, time, waiting};
+
 const HOSTILE: &str = "a\u{1b}[2Jb\nc\u{9b}d\r\u{7}";
-
-fn time(text: &str) -> Timestamp {
-    format!("2026-11-22T{text}Z").parse().unwrap()
-}
-
-fn count(count: i64) -> Count {
-    Count { count, more: false }
-}
-
-fn waiting(number: i64, oldest: Option<&str>) -> Waiting {
-    Waiting { count: count(number), oldest: oldest.map(time) }
-}
-
-fn job(name: &str, state: &str) -> JobState {
-    let run = |outcome: &str| JobRun {
-        id: Uuid::nil(),
-        job: name.into(),
-        actor: None,
-        started_at: time("13:00:00"),
-        finished_at: None,
-        outcome: Some(outcome.into()),
-        progress: None,
-        result: None,
-        error: None,
-    };
-    JobState {
-        name: name.into(),
-        function: "F".into(),
-        period_seconds: 60,
-        grace_seconds: 60,
-        state: state.into(),
-        late: state == "late",
-        last_run: matches!(state, "failed" | "stuck").then(|| run(state)),
-        last_success_at: Some(time("12:00:00")),
-        due_at: Some(time("14:00:00")),
-    }
-}
-
-fn alert(severity: &str, key: &str, message: &str, silenced: bool) -> Alert {
-    Alert {
-        id: Uuid::nil(),
-        key: key.into(),
-        severity: severity.into(),
-        message: message.into(),
-        occurrences: 1,
-        raised_at: time("14:00:00"),
-        last_raised_at: time("14:00:00"),
-        resolved_at: None,
-        pending_since: None,
-        sent_at: None,
-        silenced_until: silenced.then(|| time("16:00:00")),
-    }
-}
-
-fn quiet() -> Status {
-    Status {
-        at: time("15:00:00"),
-        processing: waiting(0, None),
-        failed: waiting(0, None),
-        next_attempt_at: None,
-        overdue: count(0),
-        dead: waiting(0, None),
-        inbox: Some(InboxDepth::default()),
-        hour: Traffic { received: count(51), completed: count(50) },
-        day: Traffic { received: Count { count: 10_000, more: true }, completed: count(1_198) },
-        outbox: OutboxState::default(),
-        alerts: OpenAlerts::default(),
-        jobs: vec![job("tick", "on_time"), job("backup", "on_time")],
-        backup: Some(Proof { run: Uuid::nil(), at: time("10:00:00"), backup: Some("b".into()), bytes: Some(12 << 20) }),
-        drill: None,
-        deployment: None,
-        database_bytes: 84 << 20,
-        schema_version: 17,
-    }
-}
-
-fn report(status: Status) -> Report {
-    let health = Health { status: "healthy".into(), code: 200, took_ms: 143, url: "http://x/health".into() };
-    Report {
-        stage: "dev",
-        name: Name::Dev,
-        at: time("15:00:01"),
-        status: Part::There(status),
-        health: Part::There(health),
-        alarms: None,
-        releases: None,
-        cost: None,
-    }
-}
-
-fn shown(report: &Report) -> String {
-    strip_str(&screen(report, &judge(report), 100)).to_string()
-}
-
-fn missing<T>(problem: &str) -> Part<T> {
-    Part::Missing { problem: problem.into() }
-}
 
 #[test]
 fn a_stage_that_does_well() {
@@ -263,49 +171,6 @@ fn what_could_not_be_asked_is_a_line_and_the_rest_is_there() {
 
     report.health = Part::There(Health { status: "unhealthy".into(), code: 503, took_ms: 1, url: "u".into() });
     assert_eq!(judge(&report).verdict, Verdict::NeedsYou, "it says so itself");
-}
-
-/// Who may not ask is not told that all is well.
-#[test]
-fn alarms_that_are_not_known_are_no_good_sign() {
-    let mut report = report(quiet());
-    report.alarms = Some(Part::There(Vec::new()));
-    assert!(shown(&report).contains("✓ Alarms      none ring\n"), "{}", shown(&report));
-    assert_eq!(judge(&report).verdict, Verdict::Well);
-    report.alarms = Some(missing("your AWS identity may not do that"));
-    assert!(shown(&report).contains("! Alarms      not known: your AWS identity"), "{}", shown(&report));
-    assert_eq!(judge(&report).verdict, Verdict::Unknown);
-}
-
-#[test]
-fn an_inbox_that_is_not_known_is_said() {
-    let mut status = quiet();
-    status.inbox = None;
-    assert!(shown(&report(status)).contains("none dead; the inbox is not known\n"));
-}
-
-#[test]
-fn what_does_not_end_with_its_mending_is_for_later() {
-    let mut report = report(quiet());
-    report.cost = Some(Part::There(Cost { amount: 40.01, budget: 40.0, forecast: None, currency: "USD".into() }));
-    let text = shown(&report);
-    assert!(text.contains("! Cost        40.01 USD this month; the whole account's, of 40.00\n"), "{text}");
-    assert!(text.contains("To look at when there is time") && text.contains("It costs more than it should"), "{text}");
-    let of_job = |entry: &str| Alarm {
-        name: "BackupErrors".into(),
-        since: None,
-        words: "A run failed.".into(),
-        entry: Some(entry.into()),
-    };
-    report.alarms = Some(Part::There(vec![of_job("A job failed")]));
-    assert!(shown(&report).contains("! Alarms      1 rings"), "{}", shown(&report));
-    assert_eq!(judge(&report).verdict, Verdict::Well, "the job itself is on time");
-    report.status = missing("no answer within 5 s");
-    assert_eq!(judge(&report).verdict, Verdict::NeedsYou, "nobody knows how the job is");
-    assert_eq!(words_of(&report), "health healthy, the record cannot be read, ringing: BackupErrors");
-    report.status = Part::There(quiet());
-    report.alarms = Some(Part::There(vec![of_job("A function fails")]));
-    assert_eq!(judge(&report).verdict, Verdict::NeedsYou);
 }
 
 #[test]
